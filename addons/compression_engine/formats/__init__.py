@@ -1,8 +1,19 @@
-"""Where tool results stand in a request body, one module a wire format."""
+"""Where tool results stand in a request body, one module a wire format.
 
+A module of a rewritten format has three functions: `read` finds the messages in a body, `canonical` gives a message the
+form that it keeps from turn to turn, and `parse` finds the tool calls and results in one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
 from enum import StrEnum
+from typing import NamedTuple
 
-__all__ = ["WireFormat"]
+from compression_engine.formats import anthropic_messages
+from compression_engine.formats.message import Message, Request
+
+__all__ = ["FORMATS", "Format", "WireFormat"]
 
 
 class WireFormat(StrEnum):
@@ -11,3 +22,19 @@ class WireFormat(StrEnum):
     ANTHROPIC_MESSAGES = "anthropic-messages"
     CHAT_COMPLETIONS = "chat-completions"
     RESPONSES = "responses"
+
+
+class Format(NamedTuple):
+    """How a wire format is read. `read` and `parse` raise NotUnderstood."""
+
+    read: Callable[[bytes], Request]
+    canonical: Callable[[bytes], bytes]
+    parse: Callable[[bytes], Message]
+
+
+FORMATS = {
+    WireFormat.ANTHROPIC_MESSAGES: Format(
+        anthropic_messages.read, anthropic_messages.canonical, anthropic_messages.parse
+    ),
+}
+"""The formats that are rewritten. The others are recognised and passed through."""

@@ -1,0 +1,160 @@
+"""File readings with a line number before every line, as Read, `cat -n` and edit results give them.
+
+The number stays where a block of numbered lines starts, where the sequence jumps, and on every tenth line. The others
+follow from these: a line without a number is the line after the one above it. How far a block reaches is stated in the
+heading, so that text behind it is not taken for numbered lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from compression_engine.content.lines import Item, Line
+from compression_engine.statements import Reference, read_reference, write_reference
+
+__all__ = ["Gutter", "Reading", "ranges", "read", "unfold", "write"]
+
+_GUTTER = re.compile(r"( *)(\d{1,9})(→|\t)")
+_KEPT_EVERY = 10
+
+
+class Gutter(NamedTuple):
+    """How numbers are set: right-aligned to `width` characters (0: not aligned), then `mark`."""
+
+    width: int
+    mark: str
+
+    def of(self, number: int) -> str:
+        """The text that stands before line `number`."""
+        return f"{number:>{self.width}}{self.mark}"
+
+
+class Reading(NamedTuple):
+    """Lines with the gutter taken off. Lines around the numbered ones have no number."""
+
+    gutter: Gutter
+    lines: list[Line]
+
+    def text(self) -> str:
+        """The result that this was read from."""
+        return "\n".join(
+            line.text if line.number is None else self.gutter.of(line.number) + line.text for line in self.lines
+        )
+
+
+def read(text: str) -> Reading | None:
+    """`text` as a numbered reading, or None where fewer than two lines in a row are numbered."""
+    lines = text.split("\n")
+    gutter = _gutter(lines)
+    if gutter is None:
+        return None
+    numbered = [_number(line, gutter) for line in lines]
+    out = []
+    for at, (line, number) in enumerate(zip(lines, numbered, strict=True)):
+        if number is not None and (
+            (at and numbered[at - 1] == number - 1) or (at + 1 < len(lines) and numbered[at + 1] == number + 1)
+        ):
+            out.append(Line(number, line[len(gutter.of(number)) :]))
+        else:
+            out.append(Line(None, line))
+    if all(line.number is None for line in out):
+        return None
+    return Reading(gutter, out)
+
+
+def ranges(lines: Sequence[Line]) -> list[tuple[int, int]]:
+    """First and last number of every block of consecutive numbered lines."""
+    blocks: list[tuple[int, int]] = []
+    previous: int | None = None
+    for number, _ in lines:
+        if number is not None:
+            if previous is not None and number == previous + 1:
+                blocks[-1] = (blocks[-1][0], number)
+            else:
+                blocks.append((number, number))
+        previous = number
+    return blocks
+
+
+def write(items: Sequence[Item], gutter: Gutter) -> str:
+    """The shortened reading. The first line of every block must be shown, not referred to."""
+    out = []
+    follows: int | None = None  # the number that a line without one would be given here
+    for item in items:
+        if isinstance(item, Reference):
+            out.append(write_reference(item))
+            follows = None
+            continue
+        number, text = item
+        if number is None or (number == follows and number % _KEPT_EVERY and not _misread(text, number, gutter)):
+            out.append(text)
+        else:
+            out.append(gutter.of(number) + text)
+        follows = None if number is None else number + 1
+    return "\n".join(out)
+
+
+def unfold(text: str, blocks: Sequence[tuple[int, int]]) -> tuple[Gutter, list[Item]] | None:
+    """What `write` was given, from what it wrote and from `ranges`; None where the two do not fit."""
+    lines = text.split("\n")
+    gutter = _gutter_before(lines, blocks[0][0])
+    if gutter is None:
+        return None
+    items: list[Item] = []
+    waiting = iter(blocks)
+    number, last = next(waiting)
+    inside = False
+    for line in lines:
+        marked = line.startswith(gutter.of(number))
+        if not (inside or marked):
+            items.append(Line(None, line))
+            continue
+        inside = True
+        if marked:
+            items.append(Line(number, line[len(gutter.of(number)) :]))
+            number += 1
+        elif (reference := read_reference(line)) and reference.first == number and reference.last <= last:
+            items.append(reference)
+            number = reference.last + 1
+        else:
+            items.append(Line(number, line))
+            number += 1
+        if number > last:
+            inside = False
+            # Behind the last block no line can be marked: no line starts with the gutter of number -1.
+            number, last = next(waiting, (-1, -1))
+    return None if inside or number != -1 else (gutter, items)
+
+
+def _gutter(lines: Sequence[str]) -> Gutter | None:
+    for line in lines:
+        if found := _GUTTER.match(line):
+            return _gutter_of(found)
+    return None
+
+
+def _gutter_before(lines: Sequence[str], number: int) -> Gutter | None:
+    for line in lines:
+        if (found := _GUTTER.match(line)) and int(found[2]) == number:
+            return _gutter_of(found)
+    return None
+
+
+def _gutter_of(found: re.Match[str]) -> Gutter:
+    return Gutter(len(found[1]) + len(found[2]) if found[1] else 0, found[3])
+
+
+def _number(line: str, gutter: Gutter) -> int | None:
+    """The number of a line whose gutter is exactly as `gutter` sets it."""
+    found = _GUTTER.match(line)
+    if found is None:
+        return None
+    number = int(found[2])
+    return number if found[0] == gutter.of(number) else None
+
+
+def _misread(text: str, number: int, gutter: Gutter) -> bool:
+    """Whether the line, without its number, would be read as something else."""
+    return text.startswith(gutter.of(number)) or read_reference(text) is not None

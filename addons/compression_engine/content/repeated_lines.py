@@ -1,0 +1,44 @@
+"""Lines that stand several times in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from compression_engine.content.failures import is_failure
+from compression_engine.statements import read_repeat, write_repeat
+
+__all__ = ["fold", "unfold"]
+
+# A statement is about eight tokens; what it stands for should be clearly more. In characters.
+_WORTH_STATING = 60
+
+
+def fold(lines: Sequence[str]) -> list[str] | None:
+    """Every run as its line and one statement; None where no run is worth it. Failures stay as they are."""
+    out: list[str] = []
+    folded = False
+    for line, run in groupby(lines):
+        copies = sum(1 for _ in run)
+        if copies > 1 and (copies - 1) * (len(line) + 1) >= _WORTH_STATING and not is_failure(line):
+            out += (line, write_repeat(copies - 1))
+            folded = True
+        else:
+            out += [line] * copies
+    return out if folded else None
+
+
+def unfold(lines: Sequence[str]) -> list[str]:
+    """What `fold` was given."""
+    out: list[str] = []
+    for line in lines:
+        times = read_repeat(line)
+        if times is None or not out:
+            out.append(line)
+        else:
+            out += [out[-1]] * min(times, _MOST)
+    return out
+
+
+# Far above what a client sends; keeps a forged statement from filling the memory.
+_MOST = 1_000_000

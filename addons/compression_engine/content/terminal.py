@@ -1,0 +1,45 @@
+"""What a program wrote to a terminal, reduced to what the terminal shows.
+
+Colours and window titles go, and of a line that was overwritten after carriage returns the last state stays. Anything
+that moves the cursor in another way stays as it is: what it shows depends on the screen.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["shown"]
+
+# ECMA-48: CSI … m sets colours (SGR), OSC 0, 1 and 2 set titles, CSI ? 25 l and h hide and show the cursor.
+_INVISIBLE = re.compile(r"\x1b\[[0-9;:]*m|\x1b\][012];[^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b\[\?25[lh]")
+_ERASE_LINE = re.compile(r"\x1b\[[02]?K")
+_OVERWRITTEN = re.compile(r"\r(?!\n|\Z)")
+# What takes no cell, or more than one, makes counting cells a matter of fonts and tab stops.
+_PLAIN = re.compile(r"[ -~\u00a0-\u02ff\u2010-\u2027\u2190-\u21ff\u2500-\u259f\u2800-\u28ff]*")
+
+
+def shown(text: str) -> str:
+    """`text` as a terminal shows it; the very same string where there is nothing to reduce."""
+    if "\x1b" not in text and not _OVERWRITTEN.search(text):
+        return text
+    reduced = _INVISIBLE.sub("", text)
+    if "\r" not in reduced:
+        return reduced
+    return "\n".join(_last_state(line) if "\r" in line else line for line in reduced.split("\n"))
+
+
+def _last_state(line: str) -> str:
+    """The line after everything on it was overwritten, or the line itself where that cannot be told for sure."""
+    erases = _ERASE_LINE.search(line) is not None
+    states = [state for state in _ERASE_LINE.sub("", line).split("\r") if state]
+    if not states:
+        return ""
+    if not all(_PLAIN.fullmatch(state) for state in states):
+        return line
+    # Some screens erase and some tools that render text do not: where the two would differ, both stay.
+    if erases and len(states[-1]) < max(map(len, states)):
+        return line
+    row = ""
+    for state in states:
+        row = state + row[len(state) :]
+    return row

@@ -1,0 +1,121 @@
+"""One conversation as the engine has seen it so far: what became of every message, and what they have shown.
+
+Messages are fed in order, and what becomes of one depends on it and on those before it alone. So the rewritten messages
+of one request are a prefix of those of the next, and the provider's prompt cache is met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from compression_engine.body import NotUnderstood, Span, Splice, decode_string, encode_string
+from compression_engine.formats.message import Message, ToolResult
+from compression_engine.history import Shown
+from compression_engine.results import Folded, Source, fold, unfold
+
+__all__ = ["Conversation", "Turn"]
+
+type Parse = Callable[[bytes], Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What became of one message: a new JSON string for some of its texts, known by their order in the message."""
+
+    tokens: dict[int, bytes] = field(default_factory=dict)
+    changes: tuple[Folded, ...] = ()
+    says_something: bool = False  # whether later messages may depend on it
+    splices: tuple[Splice, ...] = ()  # as `tokens`, for the bytes of the message that was fed
+
+    def splices_in(self, raw: bytes, parse: Parse) -> tuple[Splice, ...]:
+        """As `splices`, for another spelling of the same message."""
+        if not self.tokens:
+            return ()
+        spans = _texts(parse(raw))
+        return tuple(Splice(*spans[at], token) for at, token in self.tokens.items() if at < len(spans))
+
+
+class Conversation:
+    """The state after the messages that were fed so far."""
+
+    def __init__(self, *, may_refer: bool = True) -> None:
+        self.turns: list[Turn] = []
+        self._may_refer = may_refer
+        self._labels: dict[str, str] = {}
+        self._shown = Shown()
+        self._tokens_size = 0
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory this takes."""
+        return self._shown.size + self._tokens_size + 400 * len(self.turns)
+
+    def rewrite(self, raw: bytes, parse: Parse) -> Turn:
+        """Feed the next message, as the client sent it."""
+        return self._feed(raw, parse, self._fold)
+
+    def restore(self, raw: bytes, parse: Parse) -> Turn:
+        """Feed the next message of a body that has been rewritten; the turn undoes that."""
+        return self._feed(raw, parse, self._unfold)
+
+    def forget_after(self, count: int) -> bool:
+        """Go back to the state after `count` messages, if nothing was learned from the others."""
+        if any(turn.says_something for turn in self.turns[count:]):
+            return False
+        del self.turns[count:]
+        return True
+
+    def _feed(
+        self, raw: bytes, parse: Parse, treat: Callable[[str, Source, ToolResult], tuple[str, Folded | None]]
+    ) -> Turn:
+        try:
+            message = parse(raw)
+        except NotUnderstood:
+            message = Message()
+        for call in message.calls:
+            self._labels[call.tool_use_id] = call.label
+        tokens = {}
+        splices = []
+        changes = []
+        ordinal = 0
+        for result in message.results:
+            for count, span in enumerate(result.texts, 1):
+                token = raw[span.start : span.end]
+                try:
+                    text = decode_string(token)
+                except NotUnderstood:
+                    ordinal += 1
+                    continue
+                new, change = treat(text, self._source(result, count), result)
+                if new != text:
+                    tokens[ordinal] = encode_string(new, like=token)
+                    splices.append(Splice(span.start, span.end, tokens[ordinal]))
+                    self._tokens_size += 2 * len(tokens[ordinal])
+                if change is not None:
+                    changes.append(change)
+                ordinal += 1
+        turn = Turn(tokens, tuple(changes), bool(message.calls or message.results), tuple(splices))
+        self.turns.append(turn)
+        return turn
+
+    def _source(self, result: ToolResult, count: int) -> Source:
+        label = self._labels.get(result.tool_use_id, "")
+        return Source(result.tool_use_id, label if count == 1 else f"{label} ({count})")
+
+    def _fold(self, text: str, source: Source, result: ToolResult) -> tuple[str, Folded | None]:
+        folded = None
+        if not result.is_error:
+            folded = fold(text, source, self._shown, may_refer=self._may_refer)
+        new = folded.text if folded else text
+        unfold(new, source, self._shown).show(self._shown)
+        return new, folded
+
+    def _unfold(self, text: str, source: Source, _result: ToolResult) -> tuple[str, None]:
+        unfolded = unfold(text, source, self._shown)
+        unfolded.show(self._shown)
+        return unfolded.text, None
+
+
+def _texts(message: Message) -> list[Span]:
+    return [span for result in message.results for span in result.texts]

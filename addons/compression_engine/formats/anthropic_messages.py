@@ -1,0 +1,148 @@
+"""Anthropic Messages: `{"messages": [{"role": …, "content": "…" | [block, …]}, …], …}`.
+
+Source: the Messages API reference of Anthropic, and requests of Claude Code 2.1.197 in Foundry mode.
+"""
+
+from __future__ import annotations
+
+import re
+
+from compression_engine.body import NotUnderstood, Span, Splice, decode_string, elements, members, splice
+from compression_engine.formats.message import Message, Request, ToolCall, ToolResult
+
+__all__ = ["canonical", "parse", "read"]
+
+# What a call is about, by the names that tools give their inputs, the most telling first.
+_LABELS = ("file_path", "notebook_path", "command", "pattern", "query", "url", "uri", "path")
+
+_MARKED = b'"cache_control"'
+_PLAIN_TEXT = re.compile(rb'\{"role":"(user|assistant|system)","content":("(?:[^"\\]|\\.)*")\}', re.DOTALL)
+
+
+def read(body: bytes) -> Request:
+    """Where the messages stand in `body`. Raises NotUnderstood."""
+    fields = members(body)
+    array = fields.get("messages")
+    if array is None:
+        raise NotUnderstood("no messages")
+    edits = fields.get("context_management")
+    drops = edits is not None and b'"clear_tool_uses_' in body[edits.start : edits.end]
+    return Request(tuple(_elements_within(body, array)), drops_old_results=drops)
+
+
+def canonical(message: bytes) -> bytes:
+    """The message as it will be sent in later requests, as far as that can be told.
+
+    Claude Code moves `cache_control` along to the last message, and sends a text as a list of one block while it is
+    last and as a plain string afterwards. Two messages of the same canonical form hold the same tool calls and results.
+    """
+    if _MARKED in message:
+        message = _without_cache_control(message)
+    plain = _PLAIN_TEXT.fullmatch(message)
+    if plain:
+        return b'{"role":"%b","content":[{"type":"text","text":%b}]}' % (plain[1], plain[2])
+    return message
+
+
+def parse(message: bytes) -> Message:
+    """The tool calls and results of `message`. Raises NotUnderstood."""
+    fields = members(message)
+    content = fields.get("content")
+    if content is None or message[content.start : content.start + 1] != b"[":
+        return Message()
+    role = _string(message, fields.get("role"))
+    calls = []
+    results = []
+    for block in _elements_within(message, content):
+        fields = _members_within(message, block)
+        kind = _string(message, fields.get("type"))
+        if kind == "tool_use" and role == "assistant":
+            calls.append(_call(message, fields))
+        elif kind == "tool_result" and role == "user":
+            results.append(_result(message, fields))
+    return Message(tuple(calls), tuple(results))
+
+
+def _call(message: bytes, fields: dict[str, Span]) -> ToolCall:
+    given = fields.get("input")
+    label = None
+    if given is not None and message[given.start : given.start + 1] == b"{":
+        inputs = _members_within(message, given)
+        texts = (_string(message, inputs.get(name)) for name in _LABELS)
+        label = next((text for text in texts if text), None)
+    return ToolCall(_string(message, fields.get("id")) or "", label or _string(message, fields.get("name")) or "")
+
+
+def _result(message: bytes, fields: dict[str, Span]) -> ToolResult:
+    is_error = fields.get("is_error")
+    failed = is_error is not None and message[is_error.start : is_error.end] != b"false"
+    return ToolResult(_string(message, fields.get("tool_use_id")) or "", failed, _texts(message, fields.get("content")))
+
+
+def _texts(message: bytes, content: Span | None) -> tuple[Span, ...]:
+    """The strings of a result's content: the content itself, or the text blocks in it."""
+    if content is None:
+        return ()
+    opening = message[content.start : content.start + 1]
+    if opening == b'"':
+        return (content,)
+    if opening != b"[":
+        return ()
+    texts = []
+    for block in _elements_within(message, content):
+        fields = _members_within(message, block)
+        text = fields.get("text")
+        if _string(message, fields.get("type")) == "text" and text and message[text.start : text.start + 1] == b'"':
+            texts.append(text)
+    return tuple(texts)
+
+
+def _members_within(text: bytes, value: Span) -> dict[str, Span]:
+    """The members of an object that stands in `text`, as spans of `text`."""
+    found = members(text[value.start : value.end])
+    return {key: Span(value.start + start, value.start + end) for key, (start, end) in found.items()}
+
+
+def _elements_within(text: bytes, value: Span) -> list[Span]:
+    """The elements of an array that stands in `text`, as spans of `text`."""
+    found = elements(text[value.start : value.end])
+    return [Span(value.start + start, value.start + end) for start, end in found]
+
+
+def _string(message: bytes, value: Span | None) -> str | None:
+    if value is None or message[value.start : value.start + 1] != b'"':
+        return None
+    return decode_string(message[value.start : value.end])
+
+
+def _without_cache_control(message: bytes) -> bytes:
+    """The message without the `cache_control` of its blocks and of the blocks in its tool results."""
+    try:
+        content = members(message).get("content")
+        if content is None or message[content.start : content.start + 1] != b"[":
+            return message
+        cuts = []
+        for block in _elements_within(message, content):
+            fields = _members_within(message, block)
+            inner = fields.get("content")
+            if inner is not None and message[inner.start : inner.start + 1] == b"[":
+                for nested in _elements_within(message, inner):
+                    cuts += _cut(message, nested)
+            cuts += _cut(message, block)
+    except NotUnderstood:
+        return message
+    return splice(message, sorted(cuts))
+
+
+def _cut(message: bytes, block: Span) -> list[Splice]:
+    """What takes `cache_control` out of a block in which it is not the first member."""
+    text = message[block.start : block.end]
+    if _MARKED not in text:
+        return []
+    previous = None
+    for key, (start, end) in _members_within(message, block).items():
+        if key == "cache_control" and previous is not None:
+            return [Splice(previous, end, b"")]
+        del start
+        previous = end
+    return []

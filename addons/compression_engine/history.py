@@ -1,0 +1,142 @@
+"""What earlier results of the same conversation already show, and references to it.
+
+Lines are known by a *place*, the file or command that they came from, and a number: the file's own line number in
+numbered readings, else the position in the output. `Shown` holds for each the text that was shown last, so that "lines
+120-180 as shown above" means the same to a reader who looks upwards and to `restore`.
+
+A reference is only made where looking it up gives exactly the lines that it stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from compression_engine.content.lines import Item, Line
+from compression_engine.statements import Reference
+
+__all__ = ["Place", "Shown"]
+
+# Fewer lines than this are never referred to, nor fewer characters: a reference costs 12 to 25 tokens.
+_LEAST_LINES = 4
+_LEAST_CHARACTERS = 80
+_LONGEST_LABEL = 200
+# What a line takes in memory besides its text: the string's head and its places in a sheet and in the runs. In bytes.
+_LINE_OVERHEAD = 300
+
+
+class Place(NamedTuple):
+    """Where lines come from. Numbered readings of a file and outputs that mention it are kept apart."""
+
+    label: str
+    numbered: bool
+
+
+class Shown:
+    """The lines that a conversation has shown so far. `size` is about how many bytes they take."""
+
+    def __init__(self) -> None:
+        self._sheets: dict[Place, dict[int, str]] = {}
+        # The last place where these lines stood. Another line may have been shown there since: look again.
+        self._runs: dict[tuple[str, ...], tuple[Place, int]] = {}
+        self.size = 0
+
+    def add(self, place: Place, lines: Sequence[Line]) -> None:
+        """Record `lines` as the latest that `place` has shown.
+
+        A numbered reading shows a part of its file; any other output is the whole of what its command says now.
+        """
+        kept = [(line.number, line.text) for line in lines if line.number is not None]
+        if len(kept) < _LEAST_LINES:
+            return
+        sheet = self._sheets.setdefault(place, {})
+        if not place.numbered:
+            sheet.clear()
+        sheet.update(kept)
+        self.size += sum(len(text) for _, text in kept) + _LINE_OVERHEAD * len(kept)
+        texts = [text for _, text in kept]
+        for at, (number, _) in enumerate(kept[: 1 - _LEAST_LINES]):
+            if kept[at + _LEAST_LINES - 1][0] == number + _LEAST_LINES - 1:
+                self._runs[tuple(texts[at : at + _LEAST_LINES])] = (place, number)
+
+    def refer(self, place: Place, lines: Sequence[Line], stays: Sequence[bool]) -> list[Item]:
+        """`lines` of a result of `place`, with references in place of runs that were shown before.
+
+        `stays` says for each line whether it is to be shown in any case.
+        """
+        limits = _run_ends(lines, stays)
+        out: list[Item] = []
+        at = 0
+        while at < len(lines):
+            number = lines[at].number
+            count = 0
+            if number is not None and limits[at] - at >= _LEAST_LINES:
+                source, first, count = self._longest(place, number, lines, at, limits[at])
+                run = lines[at : at + count]
+                if count >= _LEAST_LINES and sum(len(line.text) for line in run) >= _LEAST_CHARACTERS:
+                    label = None if source == place else source.label
+                    out.append(Reference(number, number + count - 1, first, label))
+                    at += count
+                    continue
+            count = max(count, 1)
+            out += lines[at : at + count]
+            at += count
+        return out
+
+    def look_up(self, place: Place, reference: Reference) -> list[str] | None:
+        """The lines that `reference`, in a result of `place`, stands for; None where they were not shown."""
+        if reference.label is None:
+            places = [place]
+        else:
+            places = [Place(reference.label, numbered=True), Place(reference.label, numbered=False)]
+        numbers = range(reference.source_first, reference.source_first + reference.last - reference.first + 1)
+        for candidate in places:
+            sheet = self._sheets.get(candidate, {})
+            if len(numbers) <= len(sheet) and all(number in sheet for number in numbers):
+                return [sheet[number] for number in numbers]
+        return None
+
+    def _longest(self, place: Place, number: int, lines: Sequence[Line], at: int, end: int) -> tuple[Place, int, int]:
+        """Where lines like `lines[at:end]` were shown: the place, the number of the first, and how many."""
+        here = self._common(place, number, lines, at, end)
+        found = self._runs.get(tuple(line.text for line in lines[at : at + _LEAST_LINES]))
+        if found is not None and self._can_be_named(found[0], place):
+            there = self._common(*found, lines, at, end)
+            if there > here:
+                return *found, there
+        return place, number, here
+
+    def _common(self, place: Place, first: int, lines: Sequence[Line], at: int, end: int) -> int:
+        """How many of `lines[at:end]` are what `place` shows from line `first` on."""
+        sheet = self._sheets.get(place)
+        if sheet is None:
+            return 0
+        for ahead in range(at, end):
+            if sheet.get(first + ahead - at) != lines[ahead].text:
+                return ahead - at
+        return end - at
+
+    def _can_be_named(self, source: Place, place: Place) -> bool:
+        """Whether a reference in a result of `place` to `source` is understood as that."""
+        if source == place:
+            return True
+        if not source.label or len(source.label) > _LONGEST_LABEL or not source.label.isprintable():
+            return False
+        return source.numbered or Place(source.label, numbered=True) not in self._sheets
+
+
+def _run_ends(lines: Sequence[Line], stays: Sequence[bool]) -> list[int]:
+    """For each line the index behind the last that could be in one reference with it: numbers go on, nothing stays."""
+    ends = list(range(1, len(lines) + 1))
+    for at in range(len(lines) - 1, -1, -1):
+        if stays[at] or lines[at].number is None:
+            ends[at] = at
+    goes_on = [
+        not after_stays and before.number is not None and after.number == before.number + 1
+        for (before, after), after_stays in zip(pairwise(lines), stays[1:], strict=True)
+    ]
+    for at in range(len(lines) - 2, -1, -1):
+        if goes_on[at] and ends[at] > at:
+            ends[at] = ends[at + 1]
+    return ends

@@ -1,0 +1,154 @@
+"""Everything that the engine ever writes into a tool result: the forms, and how they are read back.
+
+A rewritten stretch of text opens with one line, the *heading*, that says how what follows is shown:
+
+    [view 417203: lines 1-250, every 10th numbered]
+
+and lines that are not shown are stated in their place:
+
+    [lines 120-180 as shown above]                      the same lines of the same file or command
+    [lines 125-185 as lines 120-180 above]              moved by an edit in between
+    [lines 3-31 as lines 120-148 of src/main.py above]  of another file or command
+    [line above 11 more times]
+
+They are statements of fact, short, and never instructions: imperative text in a tool result can be taken for an
+injection.
+
+The number in a heading belongs to the one result that it stands in (see `code_for`). So a heading that tool output
+forges, or that was copied from another conversation, is not ours, is left alone, and is not undone; and a body that
+comes through twice (two proxies in a row, a replayed flow) is recognised and left as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import NamedTuple
+
+__all__ = [
+    "GROUPED",
+    "NO_CODES",
+    "REPEATS",
+    "SHOWN_ABOVE",
+    "Heading",
+    "Reference",
+    "code_for",
+    "read_heading",
+    "read_numbered",
+    "read_reference",
+    "read_repeat",
+    "stand_in",
+    "write_heading",
+    "write_numbered",
+    "write_reference",
+    "write_repeat",
+]
+
+# The facts that a heading can state, besides which lines follow.
+GROUPED = "hits grouped by file"
+NO_CODES = "terminal codes left out"
+REPEATS = "repeats counted"
+SHOWN_ABOVE = "lines shown above left out"
+
+
+class Heading(NamedTuple):
+    """How the text that follows is shown, and that text."""
+
+    facts: tuple[str, ...]
+    rest: str
+
+
+class Reference(NamedTuple):
+    """Lines `first` to `last` are lines `source_first`… of what `label` (None: the same thing) last showed."""
+
+    first: int
+    last: int
+    source_first: int
+    label: str | None = None
+
+
+_HEADING = re.compile(r"\[view (\d{6}): ([^\[\]\n]{1,400})\]\n")
+_REFERENCE = re.compile(
+    r"\[lines (\d{1,9})-(\d{1,9}) as (?:shown|lines (\d{1,9})-(\d{1,9})(?: of ([^\n]{1,300}))?) above\]"
+)
+_REPEAT = re.compile(r"\[line above (\d{1,9}) more times\]")
+_ANY = re.compile(r"\[view \d{6}: |^\[lines \d{1,9}-\d{1,9} as |^\[line above \d{1,9} more times\]$", re.MULTILINE)
+_NUMBERED = re.compile(r"lines ((?:\d{1,9}-\d{1,9}, )+)every 10th numbered")
+
+
+def code_for(tool_use_id: str) -> str:
+    """The six digits that tie a heading to the result of one tool call.
+
+    The id is chosen by the service for every call and is unknown to whatever produces the output, so a forged heading
+    meets its code one time in a million.
+    """
+    digest = hashlib.sha256(b"view " + tool_use_id.encode("utf-8", "surrogatepass")).digest()
+    return f"{int.from_bytes(digest[:8]) % 1_000_000:06}"
+
+
+def stand_in(text: str) -> bool:
+    """Whether `text` holds anything of the form of a statement, whoever wrote it."""
+    return _ANY.search(text) is not None
+
+
+def write_heading(code: str, facts: tuple[str, ...]) -> str:
+    """The heading, with its line end."""
+    return f"[view {code}: {'; '.join(facts)}]\n"
+
+
+def read_heading(text: str, code: str) -> Heading | None:
+    """The heading that `text` opens with, if it has one and it belongs to `code`."""
+    found = _HEADING.match(text)
+    if found is None or found[1] != code:
+        return None
+    return Heading(tuple(found[2].split("; ")), text[found.end() :])
+
+
+def write_numbered(ranges: list[tuple[int, int]]) -> str:
+    """The fact that numbered lines follow: first and last number of every block of them."""
+    return f"lines {''.join(f'{first}-{last}, ' for first, last in ranges)}every 10th numbered"
+
+
+def read_numbered(fact: str) -> list[tuple[int, int]] | None:
+    """The blocks of numbered lines that `fact` states, or None where it states something else."""
+    found = _NUMBERED.fullmatch(fact)
+    if found is None:
+        return None
+    pairs = (part.split("-") for part in found[1].removesuffix(", ").split(", "))
+    return [(int(first), int(last)) for first, last in pairs]
+
+
+def write_reference(reference: Reference) -> str:
+    """The line that stands for lines shown above."""
+    first, last, source_first, label = reference
+    source_last = source_first + last - first
+    if label is not None:
+        return f"[lines {first}-{last} as lines {source_first}-{source_last} of {label} above]"
+    if source_first != first:
+        return f"[lines {first}-{last} as lines {source_first}-{source_last} above]"
+    return f"[lines {first}-{last} as shown above]"
+
+
+def read_reference(line: str) -> Reference | None:
+    """The reference that `line` is, or None."""
+    if not line.startswith("[lines "):
+        return None
+    found = _REFERENCE.fullmatch(line)
+    if found is None:
+        return None
+    first, last = int(found[1]), int(found[2])
+    source_first = int(found[3]) if found[3] else first
+    if last < first or (found[4] and int(found[4]) - source_first != last - first):
+        return None
+    return Reference(first, last, source_first, found[5])
+
+
+def write_repeat(times: int) -> str:
+    """The line that stands for `times` further copies of the line above."""
+    return f"[line above {times} more times]"
+
+
+def read_repeat(line: str) -> int | None:
+    """How many further copies of the line above `line` stands for, or None."""
+    found = _REPEAT.fullmatch(line)
+    return int(found[1]) if found else None

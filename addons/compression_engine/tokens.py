@@ -1,0 +1,45 @@
+"""Counting tokens with tiktoken's o200k_base, from the ranks that ship with the project.
+
+Claude's own tokenizer is not public: by measurement it makes 1.16 to 1.72 tokens of one o200k_base token, depending on
+model and content. Counts made here are for deciding and for showing the order of magnitude, never for money.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+import tiktoken
+
+__all__ = ["count", "warm_up"]
+
+_RANKS = Path(__file__).with_name("ranks")
+
+# tiktoken panics, with an exception that `except Exception` does not catch, on a run of a million blanks, and takes a
+# second for two megabytes of one letter. Neither happens below this many characters at once.
+_PIECE = 20_000
+
+
+@functools.cache
+def _encoding() -> tiktoken.Encoding:
+    before = os.environ.get("TIKTOKEN_CACHE_DIR")
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(_RANKS)
+    try:
+        return tiktoken.get_encoding("o200k_base")
+    finally:
+        if before is None:
+            del os.environ["TIKTOKEN_CACHE_DIR"]
+        else:
+            os.environ["TIKTOKEN_CACHE_DIR"] = before
+
+
+def warm_up() -> None:
+    """Load the ranks now, half a second, instead of at the first count."""
+    _encoding()
+
+
+def count(text: str) -> int:
+    """Tokens of `text`; a token that stands across two pieces of 20,000 characters counts twice."""
+    encoding = _encoding()
+    return sum(len(encoding.encode_ordinary(text[at : at + _PIECE])) for at in range(0, len(text), _PIECE))
