@@ -1,0 +1,58 @@
+"""Runs the engine beside the event loop, and lets nothing out of it.
+
+On a thread of its own, so that long work for one request holds up no other client's stream. Whatever the engine raises
+comes back as a value: an `OptionsError` or a `CancelledError` that escaped a hook would leave the client waiting for
+ever, and a panic of a native library is no `Exception`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from compression_engine import Engine, Rewrite, WireFormat
+from notices import where_it_broke
+
+__all__ = ["EngineFailure", "EngineWorker"]
+
+PATIENCE_SECONDS = 20.0
+"""How long a request may wait at most: an emergency stop, far above what the engine's own cap on work allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFailure:
+    """The engine did not come to an end. `reason` holds no content."""
+
+    reason: str
+
+
+class EngineWorker:
+    """An `Engine` and the one thread that uses it."""
+
+    def __init__(self, engine: Engine, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._engine = engine
+        self._patience = patience_seconds
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="foundry-engine")
+        self._stuck: asyncio.Future[Rewrite | EngineFailure] | None = None
+
+    async def rewrite(self, body: bytes, wire_format: WireFormat) -> Rewrite | EngineFailure:
+        """What the engine makes of `body`. Raises only when the waiting task is cancelled."""
+        if self._stuck is not None and not self._stuck.done():
+            return EngineFailure("still busy with an earlier request")
+        work = asyncio.get_running_loop().run_in_executor(self._thread, self._rewrite, body, wire_format)
+        await asyncio.wait([work], timeout=self._patience)
+        if not work.done():
+            self._stuck = work
+            return EngineFailure(f"no result within {self._patience:g} s")
+        return work.result()
+
+    def _rewrite(self, body: bytes, wire_format: WireFormat) -> Rewrite | EngineFailure:
+        try:
+            return self._engine.rewrite(body, wire_format)
+        except BaseException as error:  # noqa: BLE001 - see the module's docstring; a thread has no signals to honour
+            return EngineFailure(where_it_broke(error))
+
+    def close(self) -> None:
+        """Take no more work."""
+        self._thread.shutdown(wait=False, cancel_futures=True)

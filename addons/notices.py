@@ -1,0 +1,94 @@
+"""What a user is told when the addon does not do its work, or not all of it: each thing once, in one plain line."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+from foundry_options import BASE_URL_VARIABLE
+
+__all__ = ["Notices", "where_it_broke"]
+
+logger = logging.getLogger("foundry_compress")
+
+_SHOWN_PATH = 100  # characters of a path that a line shows
+
+
+class Notices:
+    """Says each notice once. `certificate` is the file that clients must trust, for the lines that name it."""
+
+    def __init__(self, certificate: str = "mitmproxy-ca-cert.pem") -> None:
+        self.certificate = certificate
+        self._said: set[str] = set()
+
+    def say(self, line: str, *, level: int = logging.WARNING) -> None:
+        """Log `line` unless it was logged before."""
+        if line not in self._said:
+            self._said.add(line)
+            logger.log(level, line)
+
+    def client_refuses_certificate(self, host: str, error: str) -> None:
+        """A TLS handshake with a client failed; `error` is mitmproxy's word for it."""
+        closed = error.startswith("connection closed")  # no alert was sent: it may have had another reason
+        said = "hung up when it saw" if closed else "refused"
+        self._once(
+            "client-refuses",
+            f"A client {said} this proxy's certificate for {host}: start it with NODE_EXTRA_CA_CERTS (Claude Code, "
+            f"Node), SSL_CERT_FILE (Python SDKs) or REQUESTS_CA_BUNDLE (Python requests) set to {self.certificate}",
+        )
+
+    def unknown_format(self, host: str, path: str) -> None:
+        """A request to Foundry is none of those that are known."""
+        shown = ascii(path.partition("?")[0][:_SHOWN_PATH])[1:-1]
+        self._once(
+            "unknown-format",
+            f"A request to {host} has a path whose format is not known ({shown}): such requests pass as they are",
+        )
+
+    def streamed_body(self) -> None:
+        """A request body was passed before it was complete."""
+        self._once(
+            "streamed-body",
+            "A request body passed as it was, because stream_large_bodies made mitmproxy send it on while it came in: "
+            "leave that option out",
+        )
+
+    def unreadable_encoding(self, encoding: str) -> None:
+        """A request body is in a content encoding that cannot be undone."""
+        self._once(
+            "unreadable-encoding",
+            f"A request body passed as it was, because its content encoding cannot be read: {encoding[:40]!a}",
+        )
+
+    def failure(self, where: str, reason: str) -> None:
+        """Something of ours went wrong, and the client's own bytes go on."""
+        self.say(f"{where} failed ({reason}): what the client sent goes out as it is", level=logging.ERROR)
+
+    def only_other_hosts(self, connections: int) -> None:
+        """Clients use this proxy, but not for Foundry."""
+        self._once(
+            "nothing-seen",
+            f"Nothing for Foundry has come through this proxy yet, but {connections} connection(s) for others have: "
+            "if a client has talked to Foundry, it went past this proxy. Look at NO_PROXY, and if a gateway stands "
+            f"before Foundry, at foundry_extra_hosts or {BASE_URL_VARIABLE}",
+        )
+
+    def nobody_came(self, address: str) -> None:
+        """No client uses this proxy."""
+        self._once(
+            "nothing-seen",
+            f"Nothing has come through this proxy yet: start the client with HTTPS_PROXY=http://{address} and "
+            f"NODE_EXTRA_CA_CERTS={self.certificate}",
+        )
+
+    def _once(self, kind: str, line: str) -> None:
+        if kind not in self._said:
+            self._said.add(kind)
+            logger.warning(line)
+
+
+def where_it_broke(error: BaseException) -> str:
+    """Type and place of `error`. Never its message, which may quote what the client sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"
