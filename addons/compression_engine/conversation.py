@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from compression_engine.body import NotUnderstood, Span, Splice, decode_string, encode_string
+from compression_engine.content.lines import split_positions
 from compression_engine.formats.message import Message, ToolResult
-from compression_engine.history import Shown
+from compression_engine.history import Place, Shown, edit_of
 from compression_engine.results import Folded, Source, fold, unfold
 
 __all__ = ["Conversation", "Turn"]
@@ -41,6 +42,8 @@ class Conversation:
 
     def __init__(self, *, may_refer: bool = True) -> None:
         self.turns: list[Turn] = []
+        self.digests: list[bytes] = []  # for each turn the chained hash of the messages up to it
+        self.problems: set[str] = set()  # exceptions that kept a result from being rewritten, by name
         self._may_refer = may_refer
         self._labels: dict[str, str] = {}
         self._shown = Shown()
@@ -51,20 +54,23 @@ class Conversation:
         """About how many bytes of memory this takes."""
         return self._shown.size + self._tokens_size + 400 * len(self.turns)
 
-    def rewrite(self, raw: bytes, parse: Parse) -> Turn:
-        """Feed the next message, as the client sent it."""
-        return self._feed(raw, parse, self._fold)
+    def rewrite(self, raw: bytes, parse: Parse, digest: bytes) -> Turn:
+        """Feed the next message, as the client sent it; `digest` stands for the messages up to it."""
+        turn = self._feed(raw, parse, self._fold)
+        self.digests.append(digest)
+        return turn
 
     def restore(self, raw: bytes, parse: Parse) -> Turn:
         """Feed the next message of a body that has been rewritten; the turn undoes that."""
         return self._feed(raw, parse, self._unfold)
 
-    def forget_after(self, count: int) -> bool:
-        """Go back to the state after `count` messages, if nothing was learned from the others."""
-        if any(turn.says_something for turn in self.turns[count:]):
-            return False
-        del self.turns[count:]
-        return True
+    def can_forget_after(self, count: int) -> bool:
+        """Whether nothing was learned from the messages behind the first `count`."""
+        return not any(turn.says_something for turn in self.turns[count:])
+
+    def forget_after(self, count: int) -> None:
+        """Go back to the state after `count` messages."""
+        del self.turns[count:], self.digests[count:]
 
     def _feed(
         self, raw: bytes, parse: Parse, treat: Callable[[str, Source, ToolResult], tuple[str, Folded | None]]
@@ -75,6 +81,10 @@ class Conversation:
             message = Message()
         for call in message.calls:
             self._labels[call.tool_use_id] = call.label
+            if call.written is not None:
+                self._shown.add(Place(call.label, numbered=True), split_positions(call.written, 1))
+            for edit in call.edits:
+                self._shown.add(edit_of(call.label), split_positions(edit, 1))
         tokens = {}
         splices = []
         changes = []
@@ -106,7 +116,10 @@ class Conversation:
     def _fold(self, text: str, source: Source, result: ToolResult) -> tuple[str, Folded | None]:
         folded = None
         if not result.is_error:
-            folded = fold(text, source, self._shown, may_refer=self._may_refer)
+            try:
+                folded = fold(text, source, self._shown, may_refer=self._may_refer)
+            except Exception as error:  # noqa: BLE001 - a mistake in one content module costs one result its rewrite
+                self.problems.add(type(error).__name__)
         new = folded.text if folded else text
         unfold(new, source, self._shown).show(self._shown)
         return new, folded

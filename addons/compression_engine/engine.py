@@ -46,6 +46,8 @@ class Rewrite:
     body: bytes
     outcome: Outcome
     changes: tuple[ResultChange, ...] = ()
+    problems: frozenset[str] = frozenset()
+    """Names of exceptions that kept results of this conversation from being rewritten: mistakes of ours, to be reported."""
 
     @property
     def tokens_removed(self) -> int:
@@ -73,10 +75,12 @@ class Engine:
         may_refer = not request.drops_old_results
         seed = f"{RULES_VERSION} {wire_format} {may_refer}".encode()
         digests = chain(seed, canonical)
-        conversation = self._memory.find(digests) or Conversation(may_refer=may_refer)
-        for form in canonical[len(conversation.turns) :]:
-            conversation.rewrite(form, wire.parse)
-        self._memory.put(digests, conversation)
+        conversation = self._memory.take(digests) or Conversation(may_refer=may_refer)
+        done = len(conversation.turns)
+        for form, digest in zip(canonical[done:], digests[done:], strict=True):
+            conversation.rewrite(form, wire.parse, digest)
+        self._memory.put(conversation)
+        problems = frozenset(conversation.problems)
         turns = conversation.turns[: len(raws)]
         changes = tuple(
             ResultChange(change.kind, change.tokens_before, change.tokens_after)
@@ -84,13 +88,13 @@ class Engine:
             for change in turn.changes
         )
         if not changes:
-            return Rewrite(body, Outcome.NOTHING_TO_DO)
+            return Rewrite(body, Outcome.NOTHING_TO_DO, problems=problems)
         splices = (
             _moved(turn.splices if raw is form else turn.splices_in(raw, wire.parse), span)
             for turn, raw, form, span in zip(turns, raws, canonical, request.messages, strict=True)
             if turn.tokens
         )
-        return Rewrite(splice(body, concatenated.from_iterable(splices)), Outcome.REWRITTEN, changes)
+        return Rewrite(splice(body, concatenated.from_iterable(splices)), Outcome.REWRITTEN, changes, problems)
 
 
 def restore(body: bytes, wire_format: WireFormat = WireFormat.ANTHROPIC_MESSAGES) -> bytes:

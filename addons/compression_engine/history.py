@@ -14,13 +14,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from compression_engine.content.lines import Item, Line
-from compression_engine.statements import Reference
+from compression_engine.statements import THE_EDIT, Reference, write_reference
 
-__all__ = ["Place", "Shown"]
+__all__ = ["Place", "Shown", "edit_of"]
 
-# Fewer lines than this are never referred to, nor fewer characters: a reference costs 12 to 25 tokens.
+# Fewer lines than this are never referred to.
 _LEAST_LINES = 4
-_LEAST_CHARACTERS = 80
 _LONGEST_LABEL = 200
 # What a line takes in memory besides its text: the string's head and its places in a sheet and in the runs. In bytes.
 _LINE_OVERHEAD = 300
@@ -31,6 +30,11 @@ class Place(NamedTuple):
 
     label: str
     numbered: bool
+
+
+def edit_of(label: str) -> Place:
+    """The text that the assistant last put into the file `label` with an edit, numbered from its own first line."""
+    return Place(f"{label}\0{THE_EDIT}", numbered=False)
 
 
 class Shown:
@@ -74,9 +78,9 @@ class Shown:
             if number is not None and limits[at] - at >= _LEAST_LINES:
                 source, first, count = self._longest(place, number, lines, at, limits[at])
                 run = lines[at : at + count]
-                if count >= _LEAST_LINES and sum(len(line.text) for line in run) >= _LEAST_CHARACTERS:
-                    label = None if source == place else source.label
-                    out.append(Reference(number, number + count - 1, first, label))
+                reference = Reference(number, number + count - 1, first, self._name(source, place))
+                if count >= _LEAST_LINES and _is_worth(reference, run):
+                    out.append(reference)
                     at += count
                     continue
             count = max(count, 1)
@@ -88,6 +92,8 @@ class Shown:
         """The lines that `reference`, in a result of `place`, stands for; None where they were not shown."""
         if reference.label is None:
             places = [place]
+        elif reference.label == THE_EDIT:
+            places = [edit_of(place.label)]
         else:
             places = [Place(reference.label, numbered=True), Place(reference.label, numbered=False)]
         numbers = range(reference.source_first, reference.source_first + reference.last - reference.first + 1)
@@ -119,11 +125,22 @@ class Shown:
 
     def _can_be_named(self, source: Place, place: Place) -> bool:
         """Whether a reference in a result of `place` to `source` is understood as that."""
-        if source == place:
+        if source in (place, edit_of(place.label)):
             return True
         if not source.label or len(source.label) > _LONGEST_LABEL or not source.label.isprintable():
             return False
         return source.numbered or Place(source.label, numbered=True) not in self._sheets
+
+    def _name(self, source: Place, place: Place) -> str | None:
+        """What a reference in a result of `place` calls `source`."""
+        if source == place:
+            return None
+        return THE_EDIT if source == edit_of(place.label) else source.label
+
+
+def _is_worth(reference: Reference, lines: Sequence[Line]) -> bool:
+    """Whether the lines are clearly longer than the reference to them."""
+    return sum(len(line.text) for line in lines) >= 2 * len(write_reference(reference))
 
 
 def _run_ends(lines: Sequence[Line], stays: Sequence[bool]) -> list[int]:

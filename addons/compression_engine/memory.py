@@ -31,8 +31,7 @@ class Memory:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._by_digest: dict[bytes, Conversation] = {}
-        # The digests that each conversation is known by, and its size when it was last put, least recently used first.
-        self._known: OrderedDict[Conversation, tuple[list[bytes], int]] = OrderedDict()
+        self._known: OrderedDict[Conversation, int] = OrderedDict()  # with their sizes, least recently used first
         self._size = 0
 
     @property
@@ -40,36 +39,35 @@ class Memory:
         """About how many bytes the conversations take."""
         return self._size
 
-    def find(self, digests: list[bytes]) -> Conversation | None:
+    def take(self, digests: list[bytes]) -> Conversation | None:
         """The conversation that starts with as many of the messages as possible, and goes on with no others.
 
-        If it already holds all messages of the request, it may hold more.
+        If it already holds all messages of the request, it may hold more. It is no longer remembered until it is `put` back:
+        what breaks off in between leaves nothing half done behind.
         """
         for count in range(len(digests), 0, -1):
             conversation = self._by_digest.get(digests[count - 1])
             if conversation is None:
                 continue
-            if count == len(digests) or conversation.forget_after(count):
-                return conversation
-            return None
+            if count < len(digests) and not conversation.can_forget_after(count):
+                return None
+            self._drop(conversation)
+            if count < len(digests):
+                conversation.forget_after(count)
+            return conversation
         return None
 
-    def put(self, digests: list[bytes], conversation: Conversation) -> None:
-        """Remember `conversation`, which holds the messages of `digests` and perhaps more."""
-        known, size = self._known.pop(conversation, ([], 0))
-        if len(digests) >= len(known) or known[: len(digests)] != digests:
-            self._forget(known, conversation)
-            known = digests
-            for digest in digests:
-                self._by_digest[digest] = conversation
-        self._size += conversation.size - size
-        self._known[conversation] = (known, conversation.size)
+    def put(self, conversation: Conversation) -> None:
+        """Remember `conversation`, and give up others if that is too much."""
+        for digest in conversation.digests:
+            self._by_digest[digest] = conversation
+        self._known[conversation] = conversation.size
+        self._size += conversation.size
         while self._size > self._limit and self._known:
-            oldest, (gone, size) = self._known.popitem(last=False)
-            self._forget(gone, oldest)
-            self._size -= size
+            self._drop(next(iter(self._known)))
 
-    def _forget(self, digests: list[bytes], conversation: Conversation) -> None:
-        for digest in digests:
+    def _drop(self, conversation: Conversation) -> None:
+        self._size -= self._known.pop(conversation)
+        for digest in conversation.digests:
             if self._by_digest.get(digest) is conversation:
                 del self._by_digest[digest]

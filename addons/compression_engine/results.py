@@ -120,10 +120,11 @@ def _fold_part(text: str, first: int, code: str, label: str, shown: Shown) -> tu
 def _fold_reading(reading: numbered_file.Reading, label: str, shown: Shown) -> tuple[str, tuple[str, ...], str]:
     lines = reading.lines
     blocks = numbered_file.ranges(lines)
+    stated = [] if numbered_file.is_plain(lines) else blocks
     starts = {first for first, _ in blocks}
     items = shown.refer(Place(label, numbered=True), lines, [line.number in starts for line in lines])
     kind = "numbered-file" + ("+history" if len(items) < len(lines) else "")
-    return numbered_file.write(items, reading.gutter), (statements.write_numbered(blocks),), kind
+    return numbered_file.write(items, reading.gutter), (statements.write_numbered(stated),), kind
 
 
 def _fold_output(text: str, first: int, label: str, shown: Shown) -> tuple[str, tuple[str, ...], str]:

@@ -2,13 +2,14 @@
 
 A rewritten stretch of text opens with one line, the *heading*, that says how what follows is shown:
 
-    [view 417203: lines 1-250, every 10th numbered]
+    [view 417203: every 10th line numbered]
 
 and lines that are not shown are stated in their place:
 
     [lines 120-180 as shown above]                      the same lines of the same file or command
     [lines 125-185 as lines 120-180 above]              moved by an edit in between
     [lines 3-31 as lines 120-148 of src/main.py above]  of another file or command
+    [lines 40-52 as lines 1-13 of the edit above]       what the assistant put into the same file with an edit
     [line above 11 more times]
 
 They are statements of fact, short, and never instructions: imperative text in a tool result can be taken for an
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "NO_CODES",
     "REPEATS",
     "SHOWN_ABOVE",
+    "THE_EDIT",
     "Heading",
     "Reference",
     "code_for",
@@ -49,6 +52,9 @@ GROUPED = "hits grouped by file"
 NO_CODES = "terminal codes left out"
 REPEATS = "repeats counted"
 SHOWN_ABOVE = "lines shown above left out"
+
+THE_EDIT = "the edit"
+"""What a reference calls the text that the assistant last put into the same file with an edit."""
 
 
 class Heading(NamedTuple):
@@ -73,7 +79,7 @@ _REFERENCE = re.compile(
 )
 _REPEAT = re.compile(r"\[line above (\d{1,9}) more times\]")
 _ANY = re.compile(r"\[view \d{6}: |^\[lines \d{1,9}-\d{1,9} as |^\[line above \d{1,9} more times\]$", re.MULTILINE)
-_NUMBERED = re.compile(r"lines ((?:\d{1,9}-\d{1,9}, )+)every 10th numbered")
+_NUMBERED = re.compile(r"(?:lines ((?:\d{1,9}-\d{1,9}, )*\d{1,9}-\d{1,9}): )?every 10th line numbered")
 
 
 def code_for(tool_use_id: str) -> str:
@@ -104,17 +110,18 @@ def read_heading(text: str, code: str) -> Heading | None:
     return Heading(tuple(found[2].split("; ")), text[found.end() :])
 
 
-def write_numbered(ranges: list[tuple[int, int]]) -> str:
-    """The fact that numbered lines follow: first and last number of every block of them."""
-    return f"lines {''.join(f'{first}-{last}, ' for first, last in ranges)}every 10th numbered"
+def write_numbered(ranges: Sequence[tuple[int, int]]) -> str:
+    """The fact that numbered lines follow: nothing else (no `ranges`), or blocks from a first to a last number."""
+    blocks = ", ".join(f"{first}-{last}" for first, last in ranges)
+    return f"lines {blocks}: every 10th line numbered" if blocks else "every 10th line numbered"
 
 
 def read_numbered(fact: str) -> list[tuple[int, int]] | None:
-    """The blocks of numbered lines that `fact` states, or None where it states something else."""
+    """The ranges that `write_numbered` was given, or None where `fact` states something else."""
     found = _NUMBERED.fullmatch(fact)
     if found is None:
         return None
-    pairs = (part.split("-") for part in found[1].removesuffix(", ").split(", "))
+    pairs = (block.split("-") for block in found[1].split(", ")) if found[1] else ()
     return [(int(first), int(last)) for first, last in pairs]
 
 

@@ -14,10 +14,11 @@ from typing import NamedTuple
 from compression_engine.content.lines import Item, Line
 from compression_engine.statements import Reference, read_reference, write_reference
 
-__all__ = ["Gutter", "Reading", "ranges", "read", "unfold", "write"]
+__all__ = ["Gutter", "Reading", "is_plain", "ranges", "read", "unfold", "write"]
 
 _GUTTER = re.compile(r"( *)(\d{1,9})(→|\t)")
 _KEPT_EVERY = 10
+_NO_END = 10**12
 
 
 class Gutter(NamedTuple):
@@ -78,6 +79,15 @@ def ranges(lines: Sequence[Line]) -> list[tuple[int, int]]:
     return blocks
 
 
+def is_plain(lines: Sequence[Line]) -> bool:
+    """Whether the lines are one block with nothing but line ends behind it, so that its range need not be stated."""
+    blocks = ranges(lines)
+    numbered = len(lines) if len(blocks) == 1 else 0
+    while numbered and lines[numbered - 1] == Line(None, ""):
+        numbered -= 1
+    return bool(numbered) and lines[0].number is not None and bool(lines[numbered - 1].text)
+
+
 def write(items: Sequence[Item], gutter: Gutter) -> str:
     """The shortened reading. The first line of every block must be shown, not referred to."""
     out = []
@@ -97,47 +107,53 @@ def write(items: Sequence[Item], gutter: Gutter) -> str:
 
 
 def unfold(text: str, blocks: Sequence[tuple[int, int]]) -> tuple[Gutter, list[Item]] | None:
-    """What `write` was given, from what it wrote and from `ranges`; None where the two do not fit."""
+    """What `write` was given, from what it wrote and from `blocks`; None where the two do not fit.
+
+    `blocks` is what `ranges` gave, or empty for a reading that `is_plain`.
+    """
     lines = text.split("\n")
-    gutter = _gutter_before(lines, blocks[0][0])
+    first = blocks[0][0] if blocks else None
+    gutter = _gutter(lines, first)
     if gutter is None:
         return None
+    tail = 0
+    if first is None:
+        tail = len(text) - len(text.rstrip("\n"))
+        found = _GUTTER.match(text)
+        if found is None:
+            return None
+        blocks = [(int(found[2]), _NO_END)]
     items: list[Item] = []
     waiting = iter(blocks)
     number, last = next(waiting)
     inside = False
-    for line in lines:
+    for line in lines[: len(lines) - tail]:
         marked = line.startswith(gutter.of(number))
         if not (inside or marked):
             items.append(Line(None, line))
             continue
         inside = True
-        if marked:
-            items.append(Line(number, line[len(gutter.of(number)) :]))
-            number += 1
-        elif (reference := read_reference(line)) and reference.first == number and reference.last <= last:
+        reference = None if marked else read_reference(line)
+        if reference is not None and reference.first == number and reference.last <= last:
             items.append(reference)
             number = reference.last + 1
         else:
-            items.append(Line(number, line))
+            items.append(Line(number, line[len(gutter.of(number)) :] if marked else line))
             number += 1
         if number > last:
             inside = False
             # Behind the last block no line can be marked: no line starts with the gutter of number -1.
             number, last = next(waiting, (-1, -1))
-    return None if inside or number != -1 else (gutter, items)
+    if inside and last != _NO_END:
+        return None
+    return gutter, items + [Line(None, "")] * tail
 
 
-def _gutter(lines: Sequence[str]) -> Gutter | None:
+def _gutter(lines: Sequence[str], number: int | None = None) -> Gutter | None:
+    """How the first numbered line, or the first one with this number, is set."""
     for line in lines:
-        if found := _GUTTER.match(line):
-            return _gutter_of(found)
-    return None
-
-
-def _gutter_before(lines: Sequence[str], number: int) -> Gutter | None:
-    for line in lines:
-        if (found := _GUTTER.match(line)) and int(found[2]) == number:
+        found = _GUTTER.match(line)
+        if found and number in (None, int(found[2])):
             return _gutter_of(found)
     return None
 

@@ -12,8 +12,12 @@ from compression_engine.formats.message import Message, Request, ToolCall, ToolR
 
 __all__ = ["canonical", "parse", "read"]
 
-# What a call is about, by the names that tools give their inputs, the most telling first.
-_LABELS = ("file_path", "notebook_path", "command", "pattern", "query", "url", "uri", "path")
+# By which names tools take what they are about, the most telling first: Claude Code's, then those of other tools.
+_PATHS = ("file_path", "notebook_path")
+_LABELS = ("command", "pattern", "query", "url", "uri", "path")
+# And by which the text that they give to a file, and the text that they put into one.
+_CONTENTS = ("content",)
+_EDITS = ("new_string",)
 
 _MARKED = b'"cache_control"'
 _PLAIN_TEXT = re.compile(rb'\{"role":"(user|assistant|system)","content":("(?:[^"\\]|\\.)*")\}', re.DOTALL)
@@ -64,13 +68,22 @@ def parse(message: bytes) -> Message:
 
 
 def _call(message: bytes, fields: dict[str, Span]) -> ToolCall:
+    tool_use_id = _string(message, fields.get("id")) or ""
+    name = _string(message, fields.get("name")) or ""
     given = fields.get("input")
-    label = None
-    if given is not None and message[given.start : given.start + 1] == b"{":
-        inputs = _members_within(message, given)
-        texts = (_string(message, inputs.get(name)) for name in _LABELS)
-        label = next((text for text in texts if text), None)
-    return ToolCall(_string(message, fields.get("id")) or "", label or _string(message, fields.get("name")) or "")
+    if given is None or message[given.start : given.start + 1] != b"{":
+        return ToolCall(tool_use_id, name)
+    inputs = _members_within(message, given)
+
+    def text(*names: str) -> str | None:
+        found = (_string(message, inputs.get(name)) for name in names)
+        return next((value for value in found if value), None)
+
+    path = text(*_PATHS)
+    if path is None:
+        return ToolCall(tool_use_id, text(*_LABELS) or name)
+    edit = text(*_EDITS)
+    return ToolCall(tool_use_id, path, text(*_CONTENTS), (edit,) if edit else ())
 
 
 def _result(message: bytes, fields: dict[str, Span]) -> ToolResult:

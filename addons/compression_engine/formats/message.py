@@ -10,10 +10,15 @@ __all__ = ["Message", "Request", "ToolCall", "ToolResult"]
 
 
 class ToolCall(NamedTuple):
-    """A tool call by the assistant. `label` is the file, command or search that it is about."""
+    """A tool call by the assistant. `label` is the file, command or search that it is about.
+
+    `written` is the whole text that the call gives to that file, `edits` are the texts that it puts into it.
+    """
 
     tool_use_id: str
     label: str
+    written: str | None = None
+    edits: tuple[str, ...] = ()
 
 
 class ToolResult(NamedTuple):
