@@ -1,0 +1,58 @@
+"""The command line of claude-foundry: two options of its own; everything else is Claude Code's."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+CANNOT_START = 2
+INTERRUPTED = 130
+
+HELP = """\
+claude-foundry [ARGUMENTS OF CLAUDE CODE]   Claude Code on Azure AI Foundry, through a proxy that makes requests smaller
+claude-foundry --demo                       the same path without Azure and without Claude Code: before and after
+claude-foundry --foundry-help               this text
+
+Claude Code must be set up for Foundry as usual, in the environment or in "env" in its settings files:
+  CLAUDE_CODE_USE_FOUNDRY=1, and ANTHROPIC_FOUNDRY_RESOURCE=NAME or ANTHROPIC_FOUNDRY_BASE_URL=URL,
+  and ANTHROPIC_FOUNDRY_API_KEY=KEY unless you sign in with Entra (az login).
+Variables of claude-foundry itself, all optional:
+  FOUNDRY_COMPRESS_MODE         off, observe or lossless (the default)
+  FOUNDRY_COMPRESS_EXTRA_HOSTS  further host names that stand for Foundry, with commas between
+  FOUNDRY_COMPRESS_MEMORY_MB    memory for finished work
+  FOUNDRY_COMPRESS_CACHE_TTL    auto, 5m or 1h
+  CLAUDE_FOUNDRY_CLIENT         the program to start instead of `claude`
+  CLAUDE_FOUNDRY_DEBUG=1        show where an error arose
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return the exit code: the client's, or 2 with one line on standard error if it could not be started."""
+    if list(arguments) == ["--foundry-help"]:
+        print(HELP, end="")
+        return 0
+    try:
+        # Imported here, so that whatever is wrong with the environment is one line as well.
+        from launcher import session  # noqa: PLC0415
+
+        return session.run_demo() if list(arguments) == ["--demo"] else session.run_claude_code(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        if os.environ.get("CLAUDE_FOUNDRY_DEBUG"):
+            raise
+        print(f"claude-foundry: {_one_line(error)}", file=sys.stderr)
+        return CANNOT_START
+
+
+def _one_line(error: Exception) -> str:
+    from certificate_authority import AuthorityError  # noqa: PLC0415
+    from launcher.errors import LauncherError  # noqa: PLC0415
+
+    said = " ".join(str(error).split())
+    if isinstance(error, (LauncherError, AuthorityError)):
+        return said
+    return f"{type(error).__name__}: {said} (CLAUDE_FOUNDRY_DEBUG=1 shows where)"
