@@ -55,6 +55,9 @@ _KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 # other escape of the same length does as well.
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
+# An escape of a character that need not be escaped: the sender keeps to ASCII.
+_ESCAPED = re.compile(rb"\\u(?!00[0-7])|\\u007f", re.IGNORECASE)
+
 
 def elements(text: bytes) -> list[Span]:
     """The elements of the JSON array that `text` is.
@@ -117,7 +120,7 @@ def decode_string(token: bytes) -> str:
 
 def encode_string(text: str, like: bytes) -> bytes:
     """`text` as a JSON string, escaped as the sender escapes: `like` is the token that it takes the place of."""
-    token = json.dumps(text, ensure_ascii=like.isascii())
+    token = json.dumps(text, ensure_ascii=_ESCAPED.search(like) is not None and like.isascii())
     # For a lone surrogate Python's backslash escape is JSON's too.
     return token.encode("utf-8", "backslashreplace")
 

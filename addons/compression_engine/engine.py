@@ -47,7 +47,7 @@ class Rewrite:
     outcome: Outcome
     changes: tuple[ResultChange, ...] = ()
     problems: frozenset[str] = frozenset()
-    """Names of exceptions that kept results of this conversation from being rewritten: mistakes of ours, to be reported."""
+    """Exceptions that kept results from being rewritten, by name: mistakes of ours, to be reported."""
 
     @property
     def tokens_removed(self) -> int:

@@ -42,8 +42,8 @@ class Memory:
     def take(self, digests: list[bytes]) -> Conversation | None:
         """The conversation that starts with as many of the messages as possible, and goes on with no others.
 
-        If it already holds all messages of the request, it may hold more. It is no longer remembered until it is `put` back:
-        what breaks off in between leaves nothing half done behind.
+        If it already holds all messages of the request, it may hold more. It is no longer remembered until it is `put`
+        back: what breaks off in between leaves nothing half done behind.
         """
         for count in range(len(digests), 0, -1):
             conversation = self._by_digest.get(digests[count - 1])

@@ -67,35 +67,39 @@ def fold(text: str, source: Source, shown: Shown, *, may_refer: bool = True) -> 
     if statements.stand_in(text):
         return None  # ours already, or a look-alike: either way it is left as it is
     code = statements.code_for(source.tool_use_id)
-    nothing = Shown()
-    folded = []
+    earlier = shown if may_refer else Shown()
+    out = []
     kinds = []
-    for part, first in _parts(text):
-        shorter = _fold_part(part, first, code, source.label, shown if may_refer else nothing)
-        folded.append(shorter[0] if shorter else part)
+    first = 1
+    for at, part in enumerate(_REMINDER.split(text)):
+        shorter = None if at % 2 else _fold_part(part, first, code, source.label, earlier)
+        out.append(shorter[0] if shorter else part)
         if shorter:
             kinds.append(shorter[1])
+        first += part.count("\n")
     if not kinds:
         return None
-    out = "".join(_between(text, folded))
-    before, after = tokens.count(text), tokens.count(out)
+    folded = "".join(out)
+    before, after = tokens.count(text), tokens.count(folded)
     if before - after < _BREAK_EVEN:
         return None
-    return Folded(out, "+".join(dict.fromkeys(kinds)), before, after)
+    return Folded(folded, "+".join(dict.fromkeys(kinds)), before, after)
 
 
 def unfold(text: str, source: Source, shown: Shown) -> Unfolded:
     """The text that `fold` was given, or `text` itself where nothing of ours stands in it."""
     code = statements.code_for(source.tool_use_id)
-    parts = []
+    out = []
     lines = []
     first = 1
-    for part, _ in _parts(text):
-        restored, place, its_lines = _unfold_part(part, first, code, source.label, shown)
-        parts.append(restored)
-        lines.append((place, its_lines))
+    for at, part in enumerate(_REMINDER.split(text)):
+        restored = part
+        if at % 2 == 0:
+            restored, place, its_lines = _unfold_part(part, first, code, source.label, shown)
+            lines.append((place, its_lines))
+        out.append(restored)
         first += restored.count("\n")
-    return Unfolded("".join(_between(text, parts)), tuple(lines))
+    return Unfolded("".join(out), tuple(lines))
 
 
 def _fold_part(text: str, first: int, code: str, label: str, shown: Shown) -> tuple[str, str] | None:
@@ -195,18 +199,3 @@ def _look_up_all(items: Sequence[Item] | Iterator[Item], place: Place, shown: Sh
             return None
         lines += [Line(item.first + offset, text) for offset, text in enumerate(texts)]
     return lines
-
-
-def _parts(text: str) -> Iterator[tuple[str, int]]:
-    """The stretches between reminders, and the position of their first line in the result, counted from 1."""
-    first = 1
-    for at, part in enumerate(_REMINDER.split(text)):
-        if at % 2 == 0:
-            yield part, first
-        first += part.count("\n")
-
-
-def _between(text: str, parts: Sequence[str]) -> Iterator[str]:
-    """`parts` in place of the stretches between the reminders of `text`."""
-    for at, part in enumerate(_REMINDER.split(text)):
-        yield part if at % 2 else parts[at // 2]

@@ -144,7 +144,7 @@ def unfold(text: str, blocks: Sequence[tuple[int, int]]) -> tuple[Gutter, list[I
             inside = False
             # Behind the last block no line can be marked: no line starts with the gutter of number -1.
             number, last = next(waiting, (-1, -1))
-    if inside and last != _NO_END:
+    if last not in (-1, _NO_END):
         return None
     return gutter, items + [Line(None, "")] * tail
 

@@ -12,7 +12,9 @@ __all__ = ["shown"]
 
 # ECMA-48: CSI … m sets colours (SGR), OSC 0, 1 and 2 set titles, CSI ? 25 l and h hide and show the cursor.
 _INVISIBLE = re.compile(r"\x1b\[[0-9;:]*m|\x1b\][012];[^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b\[\?25[lh]")
-_ERASE_LINE = re.compile(r"\x1b\[[02]?K")
+_ERASE = re.compile(r"\x1b\[[02]?K")
+# A state that erasing leaves whole: erased before it was written, or behind its end.
+_WHOLE = re.compile(r"(?:\x1b\[[02]?K)*([^\x1b]*)(?:\x1b\[0?K)*")
 _OVERWRITTEN = re.compile(r"\r(?!\n|\Z)")
 # What takes no cell, or more than one, makes counting cells a matter of fonts and tab stops.
 _PLAIN = re.compile(r"[ -~\u00a0-\u02ff\u2010-\u2027\u2190-\u21ff\u2500-\u259f\u2800-\u28ff]*")
@@ -30,16 +32,15 @@ def shown(text: str) -> str:
 
 def _last_state(line: str) -> str:
     """The line after everything on it was overwritten, or the line itself where that cannot be told for sure."""
-    erases = _ERASE_LINE.search(line) is not None
-    states = [state for state in _ERASE_LINE.sub("", line).split("\r") if state]
-    if not states:
-        return ""
-    if not all(_PLAIN.fullmatch(state) for state in states):
+    states = line.removesuffix("\r").split("\r")
+    texts = [_ERASE.sub("", state) for state in states]
+    if not all(_PLAIN.fullmatch(text) for text in texts):
         return line
-    # Some screens erase and some tools that render text do not: where the two would differ, both stay.
-    if erases and len(states[-1]) < max(map(len, states)):
-        return line
+    if "\x1b" in line:
+        # Terminals erase, and some tools that render text do not: only where both show the same it is told for sure.
+        whole = _WHOLE.fullmatch(states[-1])
+        return whole[1] if whole and len(whole[1]) >= max(map(len, texts)) else line
     row = ""
-    for state in states:
-        row = state + row[len(state) :]
+    for text in texts:
+        row = text + row[len(text) :]
     return row

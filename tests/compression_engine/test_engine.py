@@ -1,0 +1,339 @@
+"""The laws of the engine, over sessions that are made up from small pieces."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from compression_engine import Engine, NotUnderstood, Outcome, Rewrite, WireFormat, restore, results, statements
+from compression_engine.content import terminal
+from tests.compression_engine.bodies import (
+    body,
+    call,
+    dump,
+    numbered,
+    result,
+    source_lines,
+    texts,
+    turns,
+    without_marks,
+)
+
+FORMAT = WireFormat.ANTHROPIC_MESSAGES
+REMINDER = "<system-reminder>\nKeep it short.\n</system-reminder>"
+FILE = source_lines(80)
+READING = numbered(FILE)
+
+
+def rewrite(raw: bytes) -> bytes:
+    return Engine().rewrite(raw, FORMAT).body
+
+
+# Sessions
+
+PATHS = ["src/a.py", "src/b.py", "/home/dev/project/src/long/name/of/a/module.py"]
+LINES = st.sampled_from(
+    [*source_lines(12), "", "}", "    return None", "3\tx", "[lines 2-9 as shown above]", "error: x"]
+)
+
+
+@st.composite
+def readings(draw: st.DrawFn) -> str:
+    first = draw(st.integers(1, 30))
+    lines = FILE[first : first + draw(st.integers(0, 50))] + draw(st.lists(LINES, max_size=8)) + FILE[first + 30 : 60]
+    mark, width = draw(st.sampled_from([("\t", 0), ("→", 6)]))
+    return (
+        draw(st.sampled_from(["", REMINDER + "\n"]))
+        + numbered(lines, first, mark, width)
+        + draw(st.sampled_from(["", "\n", f"\n\n{REMINDER}\n"]))
+    )
+
+
+@st.composite
+def outputs(draw: st.DrawFn) -> str:
+    hits = [f"{path}:{n}:{FILE[n]}" for path in draw(st.lists(st.sampled_from(PATHS), max_size=3)) for n in range(9)]
+    parts = [
+        "\n".join(hits),
+        "\n".join(FILE[draw(st.integers(0, 40)) :]),
+        "waiting for the database to come up\n" * draw(st.integers(0, 30)),
+        "".join(f"\r{n:3}% \x1b[32m{'#' * n}\x1b[0m" for n in range(draw(st.integers(0, 30)))),
+        draw(st.text(st.characters(codec=None), max_size=60)),
+        f"[view {draw(st.sampled_from(['000000', statements.code_for('toolu_1')]))}: hits grouped by file]",
+        REMINDER,
+    ]
+    return "\n".join(draw(st.lists(st.sampled_from(parts), max_size=4)))
+
+
+@st.composite
+def sessions(draw: st.DrawFn) -> list[Any]:
+    """Messages of a session, every turn an assistant message and an answer to it."""
+    messages: list[Any] = [{"role": "user", "content": "Do it."}]
+    for turn in range(draw(st.integers(1, 6))):
+        path = draw(st.sampled_from(PATHS))
+        ids = [f"toolu_{turn}_{n}" for n in range(draw(st.integers(1, 2)))]
+        calls = []
+        answers = []
+        for tool_use_id in ids:
+            kind = draw(st.sampled_from(["Read", "Bash", "Write", "Edit", "mcp__x__y"]))
+            inputs = {
+                "Read": {"file_path": path},
+                "Bash": {"command": f"cat {path}"},
+                "Write": {"file_path": path, "content": "\n".join(FILE)},
+                "Edit": {"file_path": path, "old_string": "x", "new_string": "\n".join(FILE[20:30])},
+                "mcp__x__y": {"anything": [1, {"deep": None}]},
+            }[kind]
+            calls.append({"type": "tool_use", "id": tool_use_id, "name": kind, "input": inputs})
+            text = draw(readings() if kind in ("Read", "Edit", "Write") else outputs())
+            content: Any = text
+            if kind == "mcp__x__y":
+                content = [
+                    {"type": "text", "text": text},
+                    {"type": "image", "source": {}},
+                    {"type": "text", "text": text},
+                ]
+            answers.append(
+                {"tool_use_id": tool_use_id, "type": "tool_result", "content": content}
+                | draw(st.sampled_from([{}, {"is_error": False}, {"is_error": True}]))
+            )
+        messages.append(
+            {"role": "assistant", "content": [{"type": "thinking", "thinking": "", "signature": "s"}, *calls]}
+        )
+        messages.append({"role": "user", "content": [*answers, {"type": "text", "text": "Go on."}]})
+        if draw(st.booleans()):
+            messages += [{"role": "assistant", "content": "Done."}, {"role": "user", "content": f"And now {turn}?"}]
+    return messages
+
+
+def as_shown(text: str) -> str:
+    """What `restore` owes for terminal output: the text as a terminal shows it, reminders verbatim."""
+    return "".join(part if at % 2 else terminal.shown(part) for at, part in enumerate(results._REMINDER.split(text)))
+
+
+slow = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+@slow
+@given(sessions())
+def test_nothing_is_lost(messages: list[Any]) -> None:
+    raw = body(messages)
+    for sent, back in zip(texts(raw), texts(restore(rewrite(raw))), strict=True):
+        assert back in (sent, as_shown(sent))
+
+
+@slow
+@given(sessions())
+def test_only_texts_of_results_change(messages: list[Any]) -> None:
+    raw = body(messages)
+    arrived = rewrite(raw)
+    after = json.loads(arrived)
+    for sent, got in zip(json.loads(raw)["messages"], after["messages"], strict=True):
+        for one, other in zip(sent["content"], got["content"], strict=True):
+            if isinstance(one, dict) and one["type"] == "tool_result" and not one.get("is_error"):
+                if isinstance(one["content"], str):
+                    assert one["content"].count(REMINDER) == other["content"].count(REMINDER)
+                    other["content"] = one["content"]
+                else:
+                    for part, new in zip(one["content"], other["content"], strict=True):
+                        new.update({"text": part["text"]} if part["type"] == "text" else {})
+    assert dump(after) == raw
+
+
+@slow
+@given(sessions())
+def test_every_turn_is_a_prefix_of_the_next(messages: list[Any]) -> None:
+    engine = Engine()
+    before: list[Any] = []
+    for end in range(1, len(messages) + 1, 2):
+        raw = body(messages[:end])
+        arrived = engine.rewrite(raw, FORMAT).body
+        assert arrived == rewrite(raw), "what is remembered decides nothing"
+        now = [without_marks(message) for message in json.loads(arrived)["messages"]]
+        assert now[: len(before)] == before
+        before = now
+
+
+@slow
+@given(sessions())
+def test_a_body_that_comes_through_twice_is_left_alone(messages: list[Any]) -> None:
+    once = rewrite(body(messages))
+    assert rewrite(once) == once
+
+
+@slow
+@given(sessions())
+def test_never_longer_in_tokens(messages: list[Any]) -> None:
+    rewritten = Engine().rewrite(body(messages), FORMAT)
+    assert all(change.tokens_after < change.tokens_before for change in rewritten.changes)
+    assert (rewritten.outcome is Outcome.REWRITTEN) == bool(rewritten.changes)
+    assert not rewritten.problems
+
+
+@slow
+@given(sessions(), st.sampled_from([{"indent": 1}, {}, {"ensure_ascii": True}]))
+def test_other_spellings_of_json_keep_their_spelling(messages: list[Any], layout: dict[str, Any]) -> None:
+    raw = json.dumps({"messages": messages, "other": [1.0, 1e3]}, **layout).encode()
+    arrived = rewrite(raw)
+    after = json.loads(arrived)
+    assert arrived == json.dumps(after, **layout).encode()
+    if after["messages"] == messages:
+        assert arrived == raw
+
+
+# Single cases
+
+
+def test_the_very_same_body_where_there_is_nothing_to_do() -> None:
+    for raw in (body([{"role": "user", "content": "hi"}]), body(turns(("Bash", {"command": "ls"}, "a\nb"))), body([])):
+        rewritten = Engine().rewrite(raw, FORMAT)
+        assert rewritten.outcome is Outcome.NOTHING_TO_DO
+        assert rewritten.body is raw
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"nonsense", b"[]", b"{}", b'{"messages":5}', b'{"messages":[1],"messages":[]}', b"\xff"]
+)
+def test_the_very_same_body_where_it_is_not_understood(raw: bytes) -> None:
+    rewritten = Engine().rewrite(raw, FORMAT)
+    assert rewritten.outcome is Outcome.NOT_UNDERSTOOD
+    assert rewritten.body is raw
+    with pytest.raises(NotUnderstood):
+        restore(raw)
+
+
+def test_other_formats_pass() -> None:
+    raw = body(turns(("Read", {"file_path": "a"}, READING)))
+    for wire_format in (WireFormat.CHAT_COMPLETIONS, WireFormat.RESPONSES):
+        assert Engine().rewrite(raw, wire_format) == Rewrite(raw, Outcome.FORMAT_NOT_REWRITTEN)
+        assert restore(raw, wire_format) is raw
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "user"},
+        {"role": "user", "content": 5},
+        {"role": "user", "content": [1, None, "x"]},
+        {"role": "user", "content": [{"type": "tool_result"}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": 4, "content": READING}]},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": None, "input": 3}]},
+        5,
+        None,
+        "text",
+    ],
+)
+def test_a_strange_message_keeps_nothing_from_the_others(message: Any) -> None:
+    session = turns(("Read", {"file_path": "a"}, READING))
+    raw = dump({"messages": [*session, message, *turns(("Read", {"file_path": "b"}, READING))]})
+    rewritten = Engine().rewrite(raw, FORMAT)
+    assert rewritten.outcome is Outcome.REWRITTEN
+    assert restore(rewritten.body) == raw
+
+
+def test_a_message_with_a_key_twice_is_left_alone() -> None:
+    twice = b'{"role":"user","content":"a","content":[]}'
+    session = dump(turns(("Read", {"file_path": "a"}, READING)))
+    raw = b'{"messages":[' + session[1:-1] + b"," + twice + b"]}"
+    arrived = rewrite(raw)
+    assert arrived != raw
+    assert twice in arrived
+
+
+def test_a_lone_surrogate_costs_nothing() -> None:
+    raw = body(turns(("Read", {"file_path": "a"}, READING), ("Bash", {"command": "x"}, "a\ud800b")))
+    assert b"\\ud800" in raw
+    arrived = rewrite(raw)
+    assert len(arrived) < len(raw)
+    assert restore(arrived) == raw
+
+
+def test_errors_are_left_alone() -> None:
+    raw = body([*turns(), call("toolu_9", "Bash", command="x"), result("toolu_9", READING, is_error=True)])
+    assert rewrite(raw) == raw
+
+
+def test_a_second_reading_refers_to_the_first() -> None:
+    raw = body(turns(("Read", {"file_path": "a.py"}, READING), ("Read", {"file_path": "a.py"}, READING)))
+    assert texts(rewrite(raw))[1].endswith("\n[lines 2-80 as shown above]")
+
+
+def test_nothing_refers_to_what_the_service_drops() -> None:
+    session = turns(("Read", {"file_path": "a.py"}, READING), ("Read", {"file_path": "a.py"}, READING))
+    edits = {"edits": [{"type": "clear_tool_uses_20250919"}]}
+    first, second = texts(rewrite(body(session, context_management=edits)))
+    assert "shown above" not in second
+    assert first.split("\n", 1)[1] == second.split("\n", 1)[1]
+
+
+def test_a_reading_after_a_write_refers_to_what_was_written() -> None:
+    written = {"file_path": "a.py", "content": "\n".join(FILE)}
+    raw = body(turns(("Write", written, "File created."), ("Read", {"file_path": "a.py"}, READING)))
+    assert texts(rewrite(raw))[1].endswith("\n[lines 2-80 as shown above]")
+
+
+def test_work_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine()
+    session = turns(*[("Read", {"file_path": f"{n}.py"}, numbered(source_lines(60, f"n{n}"))) for n in range(5)])
+    engine.rewrite(body(session), FORMAT)
+    monkeypatch.setattr("compression_engine.conversation.fold", None)
+    longer = body([*session, {"role": "assistant", "content": "Done."}, {"role": "user", "content": "More?"}])
+    remembered = engine.rewrite(longer, FORMAT)
+    monkeypatch.undo()
+    assert remembered.body == rewrite(longer)
+    assert not remembered.problems
+
+
+def test_a_mistake_in_a_content_module_costs_one_result_its_rewrite(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_lines: object) -> None:
+        raise ZeroDivisionError
+
+    raw = body(turns(("Read", {"file_path": "a"}, READING), ("Bash", {"command": "x"}, "\n".join(FILE))))
+    monkeypatch.setattr("compression_engine.results.search_hits.group", broken)
+    rewritten = Engine().rewrite(raw, FORMAT)
+    assert rewritten.outcome is Outcome.REWRITTEN
+    assert rewritten.problems == {"ZeroDivisionError"}
+    assert texts(rewritten.body)[1] == texts(raw)[1]
+
+
+def test_what_breaks_off_leaves_nothing_half_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine()
+    session = turns(*[("Read", {"file_path": "a.py"}, numbered(FILE[n : n + 40], n + 1)) for n in range(4)])
+    engine.rewrite(body(session[:3]), FORMAT)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("compression_engine.results.Unfolded.show", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        engine.rewrite(body(session), FORMAT)
+    monkeypatch.undo()
+    assert engine.rewrite(body(session), FORMAT).body == rewrite(body(session))
+
+
+def test_the_same_bytes_whatever_the_hash_seed() -> None:
+    raw = body(turns(*[("Bash", {"command": f"cat {n % 3}"}, "\n".join(FILE[n * 5 :])) for n in range(9)]))
+    program = (
+        "import sys; from compression_engine import *;"
+        "sys.stdout.buffer.write(Engine().rewrite(sys.stdin.buffer.read(), WireFormat.ANTHROPIC_MESSAGES).body)"
+    )
+    out = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            input=raw,
+            capture_output=True,
+            check=True,
+            env={"PYTHONPATH": "addons", "PYTHONHASHSEED": seed, "LC_ALL": locale},
+        ).stdout
+        for seed, locale in (("0", "C"), ("1", "C.UTF-8"), ("2", "tr_TR.UTF-8"))
+    }
+    assert out == {rewrite(raw)}
+
+
+def test_knows_no_mitmproxy() -> None:
+    program = "import compression_engine, sys; sys.exit('mitmproxy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": "addons"})

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import pytest
+
+from compression_engine import statements
+from compression_engine.history import Shown
+from compression_engine.results import Source, fold, unfold
+from tests.compression_engine.bodies import numbered, source_lines
+
+SOURCE = Source("toolu_1", "src/a.py")
+CODE = statements.code_for("toolu_1")
+REMINDER = "<system-reminder>\nThis file is short.\n</system-reminder>"
+FILE = numbered(source_lines(60))
+
+
+def fold_text(text: str, shown: Shown | None = None, **options: bool) -> str | None:
+    """`fold`, and the promise that it keeps."""
+    folded = fold(text, SOURCE, shown or Shown(), **options)
+    if folded is None:
+        return None
+    assert folded.tokens_after < folded.tokens_before
+    assert unfold(folded.text, SOURCE, shown or Shown()).text == text
+    return folded.text
+
+
+def test_a_reading_loses_most_of_its_numbers() -> None:
+    text = fold_text(FILE)
+    assert text is not None
+    assert text.startswith(f"[view {CODE}: every 10th line numbered]\n1\t    value_0 = ")
+
+
+def test_reminders_stay_where_they_are() -> None:
+    for whole in (f"{FILE}\n\n{REMINDER}", f"{REMINDER}\n{FILE}", f"{REMINDER}{FILE}\n{REMINDER}\n\n{REMINDER}\n"):
+        text = fold_text(whole)
+        assert text is not None
+        assert text.count(REMINDER) == whole.count(REMINDER)
+        assert text.startswith(REMINDER) == whole.startswith(REMINDER)
+
+
+def test_text_around_the_numbered_lines_stays() -> None:
+    text = fold_text(f"The file was updated. This is it:\n{FILE}\n\nThat was it.")
+    assert text is not None
+    assert text.startswith(f"[view {CODE}: lines 1-60: every 10th line numbered]\nThe file was updated.")
+    assert text.endswith("\n\nThat was it.")
+
+
+def test_what_was_shown_is_left_out() -> None:
+    shown = Shown()
+    unfold(FILE, SOURCE, shown).show(shown)
+    text = fold_text(FILE, shown)
+    assert text == f"[view {CODE}: every 10th line numbered]\n{FILE.splitlines()[0]}\n[lines 2-60 as shown above]"
+    assert fold_text(FILE, shown, may_refer=False) != text
+
+
+def test_hits_repeats_and_codes() -> None:
+    hits = "\n".join(f"src/module/name.py:{n}:import thing_{n}" for n in range(1, 9))
+    assert (fold_text(hits) or "").startswith(f"[view {CODE}: hits grouped by file]\nsrc/module/name.py\n1:import")
+    waiting = "start\n" + "waiting for the database to come up\n" * 20 + "end"
+    assert fold_text(waiting) == (
+        f"[view {CODE}: repeats counted]\nstart\nwaiting for the database to come up\n[line above 19 more times]\nend"
+    )
+
+
+def test_terminal_output_comes_back_as_it_was_shown() -> None:
+    bar = "".join(f"\r{n:3}% [{'#' * (n // 5):<20}]" for n in range(101)) + "\n\x1b[32mdone\x1b[0m\n"
+    folded = fold(bar, SOURCE, Shown())
+    assert folded is not None
+    assert folded.text == f"[view {CODE}: terminal codes left out]\n100% [{'#' * 20}]\ndone\n"
+    assert unfold(folded.text, SOURCE, Shown()).text == f"100% [{'#' * 20}]\ndone\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"[view {CODE}: hits grouped by file]",
+        "[view 000000: every 10th line numbered]",
+        "[lines 1-3 as shown above]",
+        "[line above 3 more times]",
+    ],
+)
+@pytest.mark.parametrize(
+    "text", ["{line}\n{file}", "{file}\n{line}", "{line}\n" + "x" * 100 + "\n" + "same text\n" * 50]
+)
+def test_a_result_that_holds_a_statement_is_left_alone(line: str, text: str) -> None:
+    assert fold_text(text.format(line=line, file=FILE)) is None
+
+
+def test_a_forged_heading_is_not_undone() -> None:
+    text = "[view 000000: every 10th line numbered]\n1\ta\nb\nc"
+    assert unfold(text, SOURCE, Shown()).text == text
+
+
+def test_an_own_heading_with_nonsense_below_is_left_alone() -> None:
+    for rest in ("nothing numbered", "1\ta\n[lines 2-9 as shown above]", "1\ta\n[lines 2-9 as lines 1-8 of x above]"):
+        text = f"[view {CODE}: every 10th line numbered]\n{rest}"
+        assert unfold(text, SOURCE, Shown()).text in (text, f"{rest}")
+
+
+def test_failures_are_not_left_out() -> None:
+    output = "\n".join(f"step {n} of the build did its work as always" for n in range(20))
+    failing = output.replace("step 7 of", "error in step 7 of")
+    shown = Shown()
+    unfold(failing, SOURCE, shown).show(shown)
+    text = fold_text(failing, shown)
+    assert text is not None
+    assert "error in step 7 of the build" in text
+    assert "step 9 of the build" not in text
+
+
+@pytest.mark.parametrize("text", ["", "short", "1\ta\n2\tb", "nothing to do here " * 20])
+def test_what_does_not_pay_is_not_done(text: str) -> None:
+    assert fold_text(text) is None
