@@ -31,6 +31,7 @@ if str(_ADDONS) not in sys.path:
 
 import foundry_options  # noqa: E402
 import host_rules  # noqa: E402
+import leaf_certificate  # noqa: E402
 import local_status  # noqa: E402
 import mitmproxy_settings  # noqa: E402
 from certificate_authority import Authority, AuthorityError, ensure  # noqa: E402
@@ -88,12 +89,8 @@ class FoundryCompress:
                 if self._is_running:
                     raise OptionsError(str(error)) from None
                 logger.error(error)  # noqa: TRY400 - a traceback would bury the line; an error logged at start ends it
-        if self._authority is not None and updated & (
-            foundry_options.OPTION_NAMES | mitmproxy_settings.OBSTACLE_OPTIONS
-        ):
-            for line in mitmproxy_settings.obstacles(
-                ctx.options, self._extra_hosts, constrained=self._authority.constrained
-            ):
+        if self._settings and updated & (foundry_options.OPTION_NAMES | mitmproxy_settings.OBSTACLE_OPTIONS):
+            for line in mitmproxy_settings.obstacles(ctx.options, self._extra_hosts):
                 self._notices.say(line)
 
     def _apply(self, settings: Settings) -> None:
@@ -193,9 +190,10 @@ class FoundryCompress:
         with self._fail_open("tls_clienthello"):
             if data.context.server.address is None:
                 return  # the client speaks TLS to the proxy itself; where it wants to go comes inside
-            look_into = self._is_foundry(_destination(data.context)) and self._mode is not Mode.OFF
-            if look_into:
-                self._foundry_seen = True
+            host = _destination(data.context)
+            if self._is_foundry(host) and self._mode is not Mode.OFF:
+                leaf_certificate.prepare(ctx.master, host)
+                self._foundry_seen = look_into = True
             else:
                 self._saw_other()
         if not look_into:
@@ -212,15 +210,13 @@ class FoundryCompress:
     # Requests and responses
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Have Foundry's requests read whole, and let other hosts' pass while they come in."""
+        """Let requests to other hosts pass while they come in."""
         with self._fail_open("requestheaders"):
             if _is_settled(flow) or flow.is_replay or local_status.is_local_host(flow.request.host):
                 return
             if not self._is_foundry(_host(flow)):
                 flow.request.stream = True
                 self._saw_other()
-            elif flow.request.stream is True:
-                flow.request.stream = False  # stream_large_bodies would keep the body from us
 
     async def request(self, flow: http.HTTPFlow) -> None:
         """Answer foundry.local; rewrite what goes to Foundry."""

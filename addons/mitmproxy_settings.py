@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _WANTED: dict[str, object] = {
-    # Our authority vouches for Foundry's names only; mitmproxy would copy whatever names the upstream certificate has.
+    # Names of the upstream certificate have no place in one that our authority signs: it may not vouch for all of them.
     "upstream_cert": False,
     # Every client speaks HTTP/1.1, which costs mitmproxy less.
     "http2": False,
@@ -43,7 +43,6 @@ OBSTACLE_OPTIONS = frozenset(
         "save_stream_file",
         "stream_large_bodies",
         "tcp_hosts",
-        "upstream_cert",
     }
 )
 """The options that `obstacles` looks at."""
@@ -63,25 +62,17 @@ def set_unless_given(options: OptManager) -> dict[str, object]:
         try:
             options.update(**{name: value})
         except OptionsError:
-            continue  # `obstacles` says what follows from it
+            continue
         done[name] = value
     return done
 
 
-def obstacles(options: OptManager, extra_hosts: Iterable[str], *, constrained: bool) -> Iterator[str]:
-    """One line for each option that keeps requests from being rewritten, or that a user of this addon should know of.
-
-    `constrained` tells whether the certificate authority can vouch for certain names only.
-    """
+def obstacles(options: OptManager, extra_hosts: Iterable[str]) -> Iterator[str]:
+    """One line for each option that keeps requests from being rewritten, or that users of this addon should know of."""
     if limit := _value(options, "stream_large_bodies"):
         yield (
-            f"stream_large_bodies={limit}: requests to Foundry are read whole all the same; only where a client does "
-            "not say how long a body is, it passes as it is"
-        )
-    if constrained and options.upstream_cert:
-        yield (
-            "upstream_cert=true: clients will refuse the connection when the upstream certificate has names that our "
-            "certificate authority may not vouch for; leave the option out"
+            f"stream_large_bodies={limit}: mitmproxy sends larger requests on before this addon sees their body, so "
+            "they pass as they are; leave the option out"
         )
     for name in ("ignore_hosts", "allow_hosts", "tcp_hosts"):
         if hidden := _hidden(options, name, extra_hosts):

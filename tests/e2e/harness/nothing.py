@@ -1,0 +1,1 @@
+"""A mitmproxy script that does nothing: mitmdump without the addon."""

@@ -1,0 +1,162 @@
+"""Runs a real mitmdump on loopback for as long as a test needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+__all__ = ["ADDON", "Mitmdump", "free_port", "wait_for"]
+
+PROJECT = Path(__file__).resolve().parents[2]
+ADDON = PROJECT / "addons" / "foundry_compress.py"
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 10.0
+# Whatever would lead the proxy, or what asks it, elsewhere.
+_NOT_INHERITED = ("ANTHROPIC", "CLAUDE", "FOUNDRY_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+def free_port() -> int:
+    """A port on loopback on which nobody listened a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> bool:
+    """Whether `condition` came true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+class Mitmdump:
+    """A mitmdump with `scripts` (the addon alone unless told) and `options` (as for `--set`), used in a `with` block.
+
+    It has a fresh home and a certificate authority of its own, in `home / "ca"`, unless `options` name a confdir.
+    `options` with the value None are left to mitmdump's defaults.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *scripts: Path,
+        options: Mapping[str, str | None] | None = None,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.home = home
+        self.port = free_port()
+        self.confdir = home / "ca"
+        self.scripts = scripts or (ADDON,)
+        given: dict[str, str | None] = {"confdir": str(self.confdir), "listen_host": "127.0.0.1"}
+        given |= {"listen_port": str(self.port), **(options or {})}
+        self._command = [
+            str(Path(sys.executable).with_name("mitmdump")),
+            *(part for script in self.scripts for part in ("-s", str(script))),
+            *(part for name, value in given.items() if value is not None for part in ("--set", f"{name}={value}")),
+            *arguments,
+        ]
+        inherited = {key: value for key, value in os.environ.items() if not key.upper().startswith(_NOT_INHERITED)}
+        self._environment = {
+            **inherited,
+            "HOME": str(home),
+            "PYTHONUNBUFFERED": "1",
+            **(environment or {}),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = home / "mitmdump.log"
+
+    @property
+    def url(self) -> str:
+        """What a client's HTTPS_PROXY is set to."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def certificate(self) -> Path:
+        """What a client must trust."""
+        return self.confdir / "mitmproxy-ca-cert.pem"
+
+    def __enter__(self) -> Self:
+        self.launch()
+        if not wait_for(lambda: self.ended() or self._is_ready(), _START_SECONDS) or self.ended():
+            log = self.log()
+            self.stop()
+            raise AssertionError(f"mitmdump did not come up:\n{log}")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def launch(self) -> None:
+        """Start it and do not wait."""
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                cwd=self.home,
+            )
+
+    def exit_code(self, seconds: float = _START_SECONDS) -> int | None:
+        """How it ended by itself; None if it still runs after `seconds`."""
+        assert self._process is not None
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def ended(self) -> bool:
+        assert self._process is not None
+        return self._process.poll() is not None
+
+    def stop(self) -> None:
+        if self._process is None or self.ended():
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def log(self) -> str:
+        """All that it wrote so far."""
+        return self._log.read_text(errors="replace")
+
+    def logged(self, text: str, seconds: float = 10.0) -> bool:
+        """Whether `text` stands in the log, or comes to stand there in time."""
+        return wait_for(lambda: text in self.log(), seconds)
+
+    def local(self, path: str) -> dict[str, Any]:
+        """What http://foundry.local answers at `path`."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": self.url}))
+        with opener.open(f"http://foundry.local{path}", timeout=10) as response:
+            document: dict[str, Any] = json.load(response)
+            return document
+
+    def _is_ready(self) -> bool:
+        if "listening at" not in self.log():
+            return False
+        if ADDON.name not in {script.name for script in self.scripts}:
+            return True
+        try:
+            return bool(self.local("/ready")["addon"])
+        except OSError:
+            return False

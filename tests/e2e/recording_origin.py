@@ -1,0 +1,115 @@
+"""A server on loopback that writes down, byte for byte, what reaches it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from demo.certificate import write_certificate
+
+__all__ = ["OK", "Received", "RecordingOrigin"]
+
+_SECONDS = 20.0
+OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"ok":true}'
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request as it arrived. `body` is without chunk framing."""
+
+    head: bytes
+    body: bytes
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        lines = self.head.decode().split("\r\n")[1:]
+        return [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+
+
+def _answer_ok(_received: Received, send: Callable[[bytes], None]) -> None:
+    send(OK)
+
+
+class RecordingOrigin:
+    """Speaks TLS as each of `hosts`, with a certificate of its own, and plain HTTP on the same port.
+
+    A connection that starts with a zero byte is answered with what came, backwards, and ends.
+    """
+
+    def __init__(self, directory: Path, *hosts: str) -> None:
+        self.certificate, key = write_certificate(directory, hosts)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(self.certificate, key)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.received: list[Received] = []
+        self.answer: Callable[[Received, Callable[[bytes], None]], None] = _answer_ok
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listener.close()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What harness/to_origin.py needs."""
+        return {"ORIGIN_PORT": str(self.port)}
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What mitmdump needs to trust this server."""
+        return {"ssl_verify_upstream_trusted_ca": str(self.certificate)}
+
+    def forget(self) -> None:
+        self.received.clear()
+        self.answer = _answer_ok
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                connection, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.settimeout(_SECONDS)
+        with contextlib.suppress(OSError), connection:
+            first = connection.recv(1, socket.MSG_PEEK)
+            if first == b"\0":
+                connection.sendall(connection.recv(65536)[::-1])
+                return
+            if first == b"\x16":
+                connection = self._context.wrap_socket(connection, server_side=True)
+            with connection, connection.makefile("rb") as stream:
+                while (received := _read(stream)) is not None:
+                    self.received.append(received)
+                    self.answer(received, connection.sendall)
+
+
+def _read(stream: BinaryIO) -> Received | None:
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        line = stream.readline()
+        if not line:
+            return None
+        head += line
+    received = Received(head.removesuffix(b"\r\n\r\n"), b"")
+    headers = {name.lower(): value for name, value in received.headers}
+    if "chunked" not in headers.get("transfer-encoding", ""):
+        return Received(received.head, stream.read(int(headers.get("content-length", "0"))))
+    body = b""
+    while size := int(stream.readline(), 16):
+        body += stream.read(size)
+        stream.readline()
+    stream.readline()
+    return Received(received.head, body)
