@@ -333,4 +333,5 @@ def _locked(directory: Path) -> Iterator[None]:
 
 
 def _permission_remedy(path: Path) -> str:
-    return f"make {path.parent} yours to read and write, or give another directory (--set confdir=DIRECTORY)."
+    other = "or give another directory (mitmproxy's option confdir; FOUNDRY_COMPRESS_CONFDIR for claude-foundry)"
+    return f"make {path.parent} yours to read and write, {other}."

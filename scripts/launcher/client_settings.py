@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -87,7 +88,7 @@ def _managed_files(directory: Path) -> Iterable[Path]:
 def option_value(arguments: Sequence[str], option: str) -> str | None:
     """The value of the client's `option` as given last in `arguments`: `--option value` or `--option=value`."""
     value = None
-    for here, following in zip(arguments, [*arguments[1:], None], strict=True):
+    for here, following in itertools.zip_longest(arguments, arguments[1:]):
         if here == "--":
             break
         if here == option:

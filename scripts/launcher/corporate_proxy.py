@@ -39,7 +39,7 @@ def _parse(name: str, given: str) -> CorporateProxy:
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
     except ValueError:
         port = None
-    if port is None or not parts.hostname:
+    if port is None or not parts.hostname or parts.scheme not in _DEFAULT_PORTS:
         # The value is not shown: it may hold a password.
         raise LauncherError(
             f"{name} names a proxy that cannot be chained: give http://HOST:PORT or https://HOST:PORT "

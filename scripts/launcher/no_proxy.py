@@ -30,8 +30,8 @@ def repair(variables: Mapping[str, str], host: str) -> NoProxy:
     given = f"{variables.get('NO_PROXY', '')},{variables.get('no_proxy', '')}"
     entries = dict.fromkeys(entry for entry in re.split(r"[,\s]+", given) if entry)
     dropped = tuple(entry for entry in entries if matches(entry, host))
-    kept = [entry for entry in entries if entry not in dropped]
-    return NoProxy(",".join(dict.fromkeys([*kept, *LOOPBACK])), dropped)
+    kept = [entry for entry in (*entries, *LOOPBACK) if not matches(entry, host)]
+    return NoProxy(",".join(dict.fromkeys(kept)), dropped)
 
 
 def matches(entry: str, host: str) -> bool:

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import certificate_authority
 from demo.stand_in import StandIn
@@ -15,8 +16,8 @@ from launcher.proxy_process import PROJECT, ProxyProcess, ProxySettings, session
 
 __all__ = ["run_claude_code", "run_demo"]
 
-CONFDIR = PROJECT / "certs"
 OPTION_PREFIX = "FOUNDRY_COMPRESS_"
+CONFDIR = Path(os.environ.get(f"{OPTION_PREFIX}CONFDIR") or PROJECT / "certs").absolute()
 _OPTIONS = ("mode", "memory_mb", "cache_ttl")
 _BASE_URL = "ANTHROPIC_FOUNDRY_BASE_URL"
 
