@@ -1,0 +1,109 @@
+"""Runs the real Claude Code in Foundry mode, each time with an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["ClaudeCode", "Run", "client_path"]
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_INSTALLED = _PROJECT / ".tools/claude-code/node_modules/.bin/claude"
+_SECONDS = 120.0
+# Whatever would lead the client, or the commands that it runs, elsewhere or past the proxy.
+_NOT_INHERITED = (
+    *("ANTHROPIC", "CLAUDE", "AWS_", "FOUNDRY_"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("NODE_EXTRA_CA_CERTS", "SSL_CERT", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL"),
+)
+
+
+def client_path() -> Path | None:
+    """Return the client to test: $FOUNDRY_TEST_CLAUDE, or the one that the test set-up installed, or None."""
+    path = Path(os.environ.get("FOUNDRY_TEST_CLAUDE") or _INSTALLED)
+    return path if path.exists() else None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of the client left."""
+
+    code: int
+    out: str
+    err: str
+    lines: list[tuple[float, str]]  # standard output, each line with the monotonic time at which it came
+
+
+@dataclass
+class ClaudeCode:
+    """The client with a fresh home; `directory` is what it works in."""
+
+    home: Path
+    directory: Path
+    proxy: str
+    ca_path: Path
+    model: str = "claude-sonnet-4-5"
+    extra: dict[str, str] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        """The environment of the client, nothing of which is inherited that would steer it."""
+        inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(_NOT_INHERITED)}
+        return inherited | {
+            "HOME": str(self.home),
+            "CLAUDE_CONFIG_DIR": str(self.home / ".claude"),
+            "CLAUDE_CODE_USE_FOUNDRY": "1",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "ANTHROPIC_FOUNDRY_RESOURCE": "made-up-resource",
+            "ANTHROPIC_FOUNDRY_API_KEY": "made-up-key",
+            "ANTHROPIC_MODEL": self.model,
+            "ANTHROPIC_DEFAULT_SONNET_MODEL": self.model,
+            "ANTHROPIC_DEFAULT_OPUS_MODEL": self.model,
+            "ANTHROPIC_DEFAULT_HAIKU_MODEL": self.model,
+            "HTTPS_PROXY": self.proxy,
+            "NODE_EXTRA_CA_CERTS": str(self.ca_path),
+            "IS_SANDBOX": "1",  # lets root skip permissions
+            **self.extra,
+        }
+
+    def run(self, prompt: str, *arguments: str) -> Run:
+        """Let the client answer `prompt` with all its tools allowed. Fails when it takes two minutes."""
+        path = client_path()
+        if path is None:
+            raise FileNotFoundError("no Claude Code to run")
+        self.home.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile("w+") as errors:
+            process = subprocess.Popen(
+                [str(path), "-p", prompt, "--dangerously-skip-permissions", *arguments],
+                cwd=self.directory,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+            lines: list[tuple[float, str]] = []
+            reader = threading.Thread(target=_read_lines, args=(process, lines))
+            reader.start()
+            try:
+                code = process.wait(_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+            finally:
+                process.wait()
+                reader.join()
+            errors.seek(0)
+            return Run(code, "".join(line for _, line in lines), errors.read(), lines)
+
+
+def _read_lines(process: subprocess.Popen[str], lines: list[tuple[float, str]]) -> None:
+    assert process.stdout is not None
+    with process.stdout:
+        lines.extend((time.monotonic(), line) for line in process.stdout)

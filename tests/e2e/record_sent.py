@@ -1,0 +1,39 @@
+"""A mitmproxy script that stands before the addon and writes down what the client sent, one JSON line a request.
+
+Each line goes to $FOUNDRY_TEST_SENT once the answer is there, under the answer's `request-id`, by which the stand-in's
+record of the same request is found. Where tunnels were to lead goes to $FOUNDRY_TEST_TUNNELS.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+
+from mitmproxy.http import HTTPFlow
+
+_FILE = Path(os.environ["FOUNDRY_TEST_SENT"])
+_TUNNELS = Path(os.environ["FOUNDRY_TEST_TUNNELS"])
+_waiting: dict[str, dict[str, object]] = {}
+
+
+def http_connect(flow: HTTPFlow) -> None:
+    with _TUNNELS.open("a", encoding="utf-8") as file:
+        file.write(f"{flow.request.host}:{flow.request.port}\n")
+
+
+def request(flow: HTTPFlow) -> None:
+    _waiting[flow.id] = {
+        "method": flow.request.method,
+        "path": flow.request.path,
+        "headers": [(name.decode(), value.decode()) for name, value in flow.request.headers.fields],
+        "body": base64.b64encode(flow.request.raw_content or b"").decode(),
+    }
+
+
+def responseheaders(flow: HTTPFlow) -> None:
+    line = _waiting.pop(flow.id, None)
+    if line is not None and flow.response is not None and "request-id" in flow.response.headers:
+        with _FILE.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line | {"request_id": flow.response.headers["request-id"]}) + "\n")
