@@ -140,7 +140,8 @@ def _fold_output(text: str, first: int, label: str, shown: Shown) -> tuple[str, 
     if len(items) < len(lines):
         facts, kinds = (statements.SHOWN_ABOVE,), ["history"]
     if grouped := search_hits.group(texts):
-        return "\n".join(grouped), (*facts, statements.GROUPED), "+".join([*kinds, "search-hits"])
+        fact = statements.write_grouped(grouped.base)
+        return "\n".join(grouped.lines), (*facts, fact), "+".join([*kinds, "search-hits"])
     if folded := repeated_lines.fold(texts):
         return "\n".join(folded), (*facts, statements.REPEATS), "+".join([*kinds, "repeated-lines"])
     return "\n".join(texts), facts, "+".join(kinds)
@@ -165,8 +166,9 @@ def _unfold_part(text: str, first: int, code: str, label: str, shown: Shown) -> 
         return reading.text(), place, lines
     place = Place(label, numbered=False)
     texts: Sequence[str] = heading.rest.split("\n")
-    if statements.GROUPED in heading.facts:
-        texts = search_hits.ungroup(texts)
+    for fact in heading.facts:
+        if (base := statements.read_grouped(fact)) is not None:
+            texts = search_hits.ungroup(texts, base)
     if statements.REPEATS in heading.facts:
         texts = repeated_lines.unfold(texts)
     lines = _look_up_all(_positions(texts, first), place, shown)

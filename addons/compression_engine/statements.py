@@ -28,7 +28,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 __all__ = [
-    "GROUPED",
     "NO_CODES",
     "REPEATS",
     "SHOWN_ABOVE",
@@ -36,11 +35,13 @@ __all__ = [
     "Heading",
     "Reference",
     "code_for",
+    "read_grouped",
     "read_heading",
     "read_numbered",
     "read_reference",
     "read_repeat",
     "stand_in",
+    "write_grouped",
     "write_heading",
     "write_numbered",
     "write_reference",
@@ -48,7 +49,6 @@ __all__ = [
 ]
 
 # The facts that a heading can state, besides which lines follow.
-GROUPED = "hits grouped by file"
 NO_CODES = "terminal codes left out"
 REPEATS = "repeats counted"
 SHOWN_ABOVE = "lines shown above left out"
@@ -73,6 +73,7 @@ class Reference(NamedTuple):
     label: str | None = None
 
 
+_GROUPED = "hits grouped by file"
 _HEADING = re.compile(r"\[view (\d{6}): ([^\[\]\n]{1,400})\]\n")
 _REFERENCE = re.compile(
     r"\[lines (\d{1,9})-(\d{1,9}) as (?:shown|lines (\d{1,9})-(\d{1,9})(?: of ([^\n]{1,300}))?) above\]"
@@ -108,6 +109,19 @@ def read_heading(text: str, code: str) -> Heading | None:
     if found is None or found[1] != code:
         return None
     return Heading(tuple(found[2].split("; ")), text[found.end() :])
+
+
+def write_grouped(base: str) -> str:
+    """The fact that hits are grouped by file; `base` is what paths of context lines without a colon begin with."""
+    return f"{_GROUPED}, context lines without a colon under {base}" if base else _GROUPED
+
+
+def read_grouped(fact: str) -> str | None:
+    """The base that `write_grouped` was given, or None where `fact` states something else."""
+    if fact == _GROUPED:
+        return ""
+    begin = f"{_GROUPED}, context lines without a colon under "
+    return fact.removeprefix(begin) if fact.startswith(begin) else None
 
 
 def write_numbered(ranges: Sequence[tuple[int, int]]) -> str:

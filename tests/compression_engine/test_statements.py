@@ -31,10 +31,16 @@ def test_ranges_come_back(ranges: list[tuple[int, int]]) -> None:
     assert statements.read_numbered(statements.write_numbered(ranges)) == ranges
 
 
+@pytest.mark.parametrize("base", ["", "/home/dev/project/", "C:\\x\\"])
+def test_the_base_of_hits_comes_back(base: str) -> None:
+    assert statements.read_grouped(statements.write_grouped(base)) == base
+    assert statements.read_grouped(statements.NO_CODES) is None
+
+
 def test_a_heading_is_read_only_by_the_result_that_it_belongs_to() -> None:
     code = statements.code_for("toolu_1")
-    text = statements.write_heading(code, (statements.GROUPED, statements.NO_CODES)) + "rest\n"
-    assert statements.read_heading(text, code) == ((statements.GROUPED, statements.NO_CODES), "rest\n")
+    text = statements.write_heading(code, (statements.write_grouped(""), statements.NO_CODES)) + "rest\n"
+    assert statements.read_heading(text, code) == ((statements.write_grouped(""), statements.NO_CODES), "rest\n")
     assert statements.read_heading(text, statements.code_for("toolu_2")) is None
     assert statements.stand_in(text)
 
@@ -65,7 +71,7 @@ def test_ordinary_text_holds_no_statement() -> None:
 def test_statements_are_no_instructions() -> None:
     written = [
         statements.write_heading("123456", (statements.write_numbered([]),)),
-        statements.write_heading("123456", (statements.GROUPED, statements.NO_CODES, statements.REPEATS)),
+        statements.write_heading("123456", (statements.write_grouped(""), statements.NO_CODES, statements.REPEATS)),
         statements.write_reference(Reference(1, 9, 1)),
         statements.write_repeat(3),
     ]

@@ -1,14 +1,18 @@
 """Search hits of rg and grep: `path:12:text`, context lines `path-13-text`, `--` between groups.
 
 The path is written once, on a line of its own, above the hits of that file, as `rg --heading` does.
+
+Claude Code's Grep shortens paths to relative ones, but only up to a line's first colon: context lines whose text holds
+no colon keep the absolute path. What these begin with, the *base*, is stated in the heading.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
-__all__ = ["group", "ungroup"]
+__all__ = ["Grouped", "group", "ungroup"]
 
 # A path has a slash or a dot and no blank; this keeps times of day (`12:30:15 …`) from being read as hits.
 _HIT = re.compile(r"((?:[A-Za-z]:)?(?=[^:\n]*[/.\\])[^\s:][^\s:]*):\d+:")
@@ -16,9 +20,16 @@ _AFTER_PATH = re.compile(r"\d+[:-]")
 _SEPARATOR = "--"
 
 
-def group(lines: Sequence[str]) -> list[str] | None:
+class Grouped(NamedTuple):
+    """The lines under their paths, and what the paths of context lines without a colon begin with besides."""
+
+    lines: list[str]
+    base: str
+
+
+def group(lines: Sequence[str]) -> Grouped | None:
     """The hits under a line with their path; None where no file has two hits in a row."""
-    paths = _paths(lines)
+    paths, base = _paths(lines)
     out = []
     current: str | None = None
     grouped = False
@@ -37,19 +48,20 @@ def group(lines: Sequence[str]) -> list[str] | None:
             out.append(path)
             current = path
             grouped = True
-        out.append(line[len(path) + 1 :])
-    return out if grouped else None
+        out.append(line[len(path) + 1 + (len(base) if _has_base(line, path, base) else 0) :])
+    return Grouped(out, base) if grouped else None
 
 
-def ungroup(lines: Sequence[str]) -> list[str]:
-    """What `group` was given."""
+def ungroup(lines: Sequence[str], base: str = "") -> list[str]:
+    """The lines that `group` was given."""
     out: list[str] = []
     current: str | None = None
     for at, line in enumerate(lines):
         following = lines[at + 1] if at + 1 < len(lines) else ""
         hit = _AFTER_PATH.match(line)
         if current is not None and hit:
-            out.append(f"{current}{hit[0][-1]}{line}")
+            whole = f"{current}{hit[0][-1]}{line}"
+            out.append(base + whole if ":" not in whole else whole)
         elif current is not None and line == _SEPARATOR and _AFTER_PATH.match(following):
             out.append(line)
         elif _AFTER_PATH.match(following) and not _HIT.match(line):
@@ -60,21 +72,34 @@ def ungroup(lines: Sequence[str]) -> list[str]:
     return out
 
 
-def _paths(lines: Sequence[str]) -> list[str | None]:
-    """The path of every line that is a hit, or a context line beside a hit of the same file."""
-    found = [_HIT.match(line) for line in lines]
-    paths = [hit[1] if hit else None for hit in found]
+def _paths(lines: Sequence[str]) -> tuple[list[str | None], str]:
+    """The path of every line that is a hit, or a context line beside a hit of the same file; and the base."""
+    hits = [_HIT.match(line) for line in lines]
+    paths = [hit[1] if hit else None for hit in hits]
+    base = ""
     for order in (range(len(lines)), range(len(lines) - 1, -1, -1)):
         near: str | None = None
         for at in order:
             if paths[at] is not None:
                 near = paths[at]
-            elif near is not None and lines[at].startswith(near + "-"):
-                rest = _AFTER_PATH.match(lines[at], len(near) + 1)
-                if rest and rest[0].endswith("-"):
-                    paths[at] = near
-                else:
-                    near = None
+            elif (
+                near is not None and (begins := _begins(lines[at], near)) is not None and begins in ("", base or begins)
+            ):
+                base = base or begins
+                paths[at] = near
             elif lines[at] != _SEPARATOR:
                 near = None
-    return paths
+    return paths, base
+
+
+def _begins(line: str, path: str) -> str | None:
+    """What stands before `path` where `line` is a context line of it."""
+    at = line.find(path + "-")
+    if at > 0 and (":" in line or line[at - 1] not in "/\\"):
+        return None
+    after = _AFTER_PATH.match(line, at + len(path) + 1) if at >= 0 else None
+    return line[:at] if after is not None and after[0].endswith("-") else None
+
+
+def _has_base(line: str, path: str, base: str) -> bool:
+    return bool(base) and not line.startswith(path)

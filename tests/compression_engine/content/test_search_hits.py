@@ -9,7 +9,7 @@ from compression_engine.content.search_hits import group, ungroup
 
 def test_the_path_is_written_once() -> None:
     hits = ["src/a.py:1:import os", "src/a.py:9:os.walk", "src/b-c.py:3:x", "src/b-c.py:14:y"]
-    assert group(hits) == ["src/a.py", "1:import os", "9:os.walk", "src/b-c.py", "3:x", "14:y"]
+    assert group(hits) == (["src/a.py", "1:import os", "9:os.walk", "src/b-c.py", "3:x", "14:y"], "")
 
 
 def test_context_lines_belong_to_the_hits_beside_them() -> None:
@@ -23,12 +23,18 @@ def test_context_lines_belong_to_the_hits_beside_them() -> None:
         "--",
         "b.py:1:x",
     ]
-    assert group(hits) == ["a-1.py", "1-before", "2:hit", "3-after", "--", "8-before", "9:hit", "--", "b.py:1:x"]
+    assert group(hits) == (["a-1.py", "1-before", "2:hit", "3-after", "--", "8-before", "9:hit", "--", "b.py:1:x"], "")
+
+
+def test_absolute_paths_of_context_lines_are_stated_once() -> None:
+    hits = ["/w/p/src/a.py-8-x = 1", "src/a.py-9-if x:", "src/a.py:10:    y", "/w/p/src/a.py-11-", "src/a.py-12-else:"]
+    assert group(hits) == (["src/a.py", "8-x = 1", "9-if x:", "10:    y", "11-", "12-else:"], "/w/p/")
+    assert ungroup(*group(hits) or ([], "")) == hits
 
 
 def test_a_single_hit_stays_as_it_is() -> None:
     hits = ["a.py:1:x", "b.py:1:x", "b.py:2:y", "c.py:7:z"]
-    assert group(hits) == ["a.py:1:x", "b.py", "1:x", "2:y", "c.py:7:z"]
+    assert group(hits) == (["a.py:1:x", "b.py", "1:x", "2:y", "c.py:7:z"], "")
 
 
 @pytest.mark.parametrize(
@@ -59,4 +65,4 @@ def test_hits_come_back_unless_the_text_is_ambiguous(lines: list[str]) -> None:
         return
     plain = [line for line in lines if line == "--" or (":" in line[3:] and not line[0].isdigit())]
     if plain == lines and "2024" not in "".join(lines):
-        assert ungroup(grouped) == lines
+        assert ungroup(*grouped) == lines
