@@ -24,14 +24,15 @@ def _bash(arguments: dict[str, Any], directory: Path) -> tuple[str, bool]:
         ["/bin/sh", "-c", arguments["command"]],
         cwd=directory,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,  # in the order in which it was written, as Claude Code has it
         check=False,
         timeout=_SECONDS,
     )
-    out, err = (stream.decode(errors="replace").rstrip("\n") for stream in (done.stdout, done.stderr))
+    text = done.stdout.decode(errors="replace").rstrip("\n")
     if done.returncode:
-        return "\n".join(filter(None, (f"Exit code {done.returncode}", err, out))), True
-    return "\n".join(filter(None, (out, err))) or "(Bash completed with no output)", False
+        return f"Exit code {done.returncode}\n{text}", True
+    return text or "(Bash completed with no output)", False
 
 
 def _read(arguments: dict[str, Any], directory: Path) -> tuple[str, bool]:
