@@ -42,22 +42,27 @@ def run(argv: Sequence[str], environment: Mapping[str, str]) -> int:
     It stays in our process group, so the terminal's job control (Ctrl-Z, fg, a resized window) reaches it as it
     would without us. Signals that are sent to us alone are handed on.
     """
-    try:
-        process = subprocess.Popen(argv, env=environment)
-    except OSError as error:
-        raise LauncherError(f"{argv[0]} cannot be started: {error.strerror}.") from None
+    process: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
 
     def hand_on(number: int, _frame: FrameType | None) -> None:
-        if number in _FROM_TERMINAL and _terminal_sent_it():
-            return  # the client got it too; a second one would mean something else
-        process.send_signal(number)
+        if process is None:
+            early.append(number)
+        elif not (number in _FROM_TERMINAL and _terminal_sent_it()):
+            # From a terminal the client got it too; a second one would mean something else.
+            process.send_signal(number)
 
     before = {}
     for number in _FORWARDED:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup: ignored stays ignored
             before[number] = signal.signal(number, hand_on)
     try:
+        process = subprocess.Popen(argv, env=environment)
+        for missed in early:
+            process.send_signal(missed)
         code = process.wait()
+    except OSError as error:
+        raise LauncherError(f"{argv[0]} cannot be started: {error.strerror}.") from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -70,7 +70,7 @@ class ProxyProcess:
     @classmethod
     def start(cls, settings: ProxySettings, directory: Path) -> Self:
         """Start it and wait until the addon answers. Raises LauncherError with mitmdump's own last words."""
-        argv = [sys.executable, "-I", "-c", _RUN, "--listen-host", "127.0.0.1", "--listen-port", "0"]
+        argv = [sys.executable, "-I", "-u", "-c", _RUN, "--listen-host", "127.0.0.1", "--listen-port", "0"]
         upstream = settings.corporate_proxy
         if upstream:
             argv += ["--mode", f"upstream:{upstream.url}"]
@@ -81,6 +81,8 @@ class ProxyProcess:
             "flow_detail": "0",
             **settings.options,
         }
+        if settings.direct_host:
+            options["connection_strategy"] = "lazy"  # else the way is chosen before the request is seen
         for name, value in options.items():
             argv += ["--set", f"{name}={value}"]
         for script in (ADDON, Path(__file__).with_name("inside_mitmdump.py"), *settings.scripts):

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +59,17 @@ def test_exit_code(code: str, expected: int) -> None:
 def test_ended_by_a_signal(number: signal.Signals) -> None:
     code = f"import os; os.kill(os.getpid(), {int(number)})"
     assert client.run([sys.executable, "-c", code], {}) == 128 + number
+
+
+def test_a_signal_that_comes_while_it_starts_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = subprocess.Popen
+
+    def slow(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", slow)
+    assert client.run([sys.executable, "-c", "import time; time.sleep(60)"], {}) == 128 + signal.SIGTERM
 
 
 def test_handlers_are_as_before() -> None:
