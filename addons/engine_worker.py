@@ -11,7 +11,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from compression_engine import Engine, Rewrite, WireFormat
+from compression_engine import Engine, Rewrite, WireFormat, tokens
 from notices import where_it_broke
 
 __all__ = ["EngineFailure", "EngineWorker"]
@@ -35,6 +35,7 @@ class EngineWorker:
         self._patience = patience_seconds
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="foundry-engine")
         self._stuck: asyncio.Future[Rewrite | EngineFailure] | None = None
+        self._thread.submit(tokens.warm_up)  # or the first request would wait for it
 
     async def rewrite(self, body: bytes, wire_format: WireFormat) -> Rewrite | EngineFailure:
         """What the engine makes of `body`. Raises only when the waiting task is cancelled."""

@@ -40,7 +40,7 @@ def _answer_ok(_received: Received, send: Callable[[bytes], None]) -> None:
 class RecordingOrigin:
     """Speaks TLS as each of `hosts`, with a certificate of its own, and plain HTTP on the same port.
 
-    A connection that starts with a zero byte is answered with what came, backwards, and ends.
+    A connection that starts with "ECHO" is answered with what came, backwards, and ends.
     """
 
     def __init__(self, directory: Path, *hosts: str) -> None:
@@ -85,7 +85,7 @@ class RecordingOrigin:
         connection.settimeout(_SECONDS)
         with contextlib.suppress(OSError), connection:
             first = connection.recv(1, socket.MSG_PEEK)
-            if first == b"\0":
+            if first == b"E":  # ECHO
                 connection.sendall(connection.recv(65536)[::-1])
                 return
             if first == b"\x16":

@@ -89,10 +89,10 @@ def test_a_client_that_names_no_host_is_judged_by_where_it_connects(proxy: Mitmd
 
 
 def test_what_is_not_tls_passes_untouched(proxy: Mitmdump) -> None:
-    """Without next_layer mitmproxy took it for HTTP and answered itself."""
+    """Without next_layer mitmproxy took it for HTTP and answered itself that it is none."""
     with Tunnel(proxy.port, OTHER_HOSTS[0], 22) as tunnel:
-        tunnel.socket.sendall(b"\0 GET / HTTP/9.9\r\n\r\n")
-        assert tunnel.socket.recv(100) == b"\n\r\n\r9.9/PTTH / TEG \0"
+        tunnel.socket.sendall(b"ECHO as it is\r\n\r\n")
+        assert tunnel.socket.recv(100) == b"\n\r\n\rsi ti sa OHCE"
 
 
 def test_plain_http_to_other_hosts_keeps_headers_and_body(proxy: Mitmdump, origin: RecordingOrigin) -> None:

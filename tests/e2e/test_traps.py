@@ -35,10 +35,10 @@ def send(proxy: Mitmdump, body: bytes = BODY, *headers: str) -> int:
 
 @pytest.mark.parametrize("error", ["panic", "OptionsError", "CancelledError", "SystemExit", "KeyboardInterrupt"])
 def test_what_the_engine_raises_never_reaches_the_client(error: str, start: Start, origin: RecordingOrigin) -> None:
-    """Without the guard in EngineWorker._rewrite the client waited until it gave up: the hook never came back.
+    """Without the guards in EngineWorker._rewrite and the hook, the client waited in vain or lost the connection.
 
-    (SystemExit and KeyboardInterrupt ended the thread or the proxy instead.) "panic" is tiktoken's own on a run of
-    blanks, which `except Exception` lets through.
+    It waited at a panic (tiktoken's own on a run of blanks, which `except Exception` lets through), an OptionsError and
+    a CancelledError; SystemExit and KeyboardInterrupt ended the proxy.
     """
     proxy = start(error)
     assert send(proxy) == 200
@@ -50,14 +50,13 @@ def test_what_the_engine_raises_never_reaches_the_client(error: str, start: Star
 
 
 def test_a_megabyte_of_blanks_goes_through_the_engine(start: Start, origin: RecordingOrigin) -> None:
-    """With the whole text given to tiktoken at once the engine failed: `{"failed": 1}` in the totals."""
+    """With neither the cap on a result's length nor the pieces of tokens.count, tiktoken panicked: `{"failed": 1}`."""
     proxy = start()
+    output = "the very same line of a program's output\n" * 200 + "a" + " " * 1_200_000 + "b"
     messages = [
+        {"role": "user", "content": "go"},
         {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "Bash", "input": {"command": "x"}}]},
-        {
-            "role": "user",
-            "content": [{"type": "tool_result", "tool_use_id": "t", "content": "a" + " " * 1_000_000 + "b"}],
-        },
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": output}]},
     ]
     body = json.dumps({"model": "m", "messages": messages}).encode()
     assert send(proxy, body) == 200
@@ -103,7 +102,7 @@ def test_a_stream_reaches_the_client_as_it_comes(start: Start, origin: Recording
 
 
 def test_stream_large_bodies_is_told_of_and_harms_nobody(start: Start, origin: RecordingOrigin) -> None:
-    """Without the check for a missing body the hook failed inside (TypeError), and nothing told the reason."""
+    """Without the check for a missing body the engine failed on it, and nothing told the reason."""
     proxy = start("shorten", stream_large_bodies="1k")
     assert "stream_large_bodies=1k: mitmproxy sends larger requests on before this addon sees" in proxy.log()
     body = BODY + b" " * 5000
@@ -211,7 +210,7 @@ def test_flows_read_from_a_file_are_left_alone(start: Start, tmp_path: Path) -> 
 
 
 def test_the_addon_works_on_after_a_reload(origin: RecordingOrigin, tmp_path: Path) -> None:
-    """With an async done() the old copy stayed loaded beside the new one, and every request was rewritten twice."""
+    """With an async done() mitmproxy could not unload the old copy, and the new one never came."""
     addons = tmp_path / "addons"
     shutil.copytree(ADDON.parent, addons, ignore=shutil.ignore_patterns("__pycache__"))
     origin.forget()

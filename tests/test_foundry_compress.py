@@ -1,0 +1,490 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import tomllib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from mitmproxy import ctx, http
+from mitmproxy.addons import tlsconfig
+from mitmproxy.exceptions import OptionsError
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import TCPLayer
+from mitmproxy.proxy.mode_specs import ProxyMode
+from mitmproxy.test import taddons, tflow, tutils
+
+import foundry_compress
+from compression_engine import Engine, Outcome, ResultChange, Rewrite, WireFormat
+from foundry_compress import VERSION, FoundryCompress
+
+HOST = "made-up.services.ai.azure.com"
+OTHER = "other.example"
+type Configure = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def _shortening_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rewrite(_self: Engine, body: bytes, wire_format: WireFormat) -> Rewrite:
+        if wire_format is not WireFormat.ANTHROPIC_MESSAGES:
+            return Rewrite(body, Outcome.FORMAT_NOT_REWRITTEN)
+        return Rewrite(body[1:], Outcome.REWRITTEN, (ResultChange("stub", 9, 6),))
+
+    monkeypatch.setattr(Engine, "rewrite", rewrite)
+    monkeypatch.delenv("ANTHROPIC_FOUNDRY_BASE_URL", raising=False)
+
+
+@pytest.fixture
+async def addon(tmp_path: Path) -> AsyncIterator[FoundryCompress]:
+    """The addon, running, with a certificate authority of its own."""
+    tested = FoundryCompress()
+    with taddons.context(tlsconfig.TlsConfig()) as tctx:
+        tctx.master.addons.add(tested)
+        tctx.options.update(confdir=str(tmp_path))
+        tested.running()
+        yield tested
+        tested.done()
+
+
+def _options() -> Any:
+    return ctx.options
+
+
+def _flow(
+    host: str = HOST, path: str = "/anthropic/v1/messages?beta=true", method: str = "POST", sni: str | None = HOST
+) -> http.HTTPFlow:
+    """A request as it is within a connection that was looked into, or in plain HTTP if `sni` is None."""
+    flow = tflow.tflow(
+        req=tutils.treq(
+            host=host,
+            path=path.encode(),
+            method=method.encode(),
+            scheme=b"https" if sni else b"http",
+            content=b"body",
+            headers=((b"Host", host.encode()),),
+        )
+    )
+    flow.client_conn.sni = sni
+    flow.client_conn.proxy_mode = ProxyMode.parse("regular")
+    return flow
+
+
+def _stats(addon: FoundryCompress) -> dict[str, Any]:
+    return addon._stats()
+
+
+# Requests
+
+
+async def test_a_request_is_rewritten_counted_and_told_of(
+    addon: FoundryCompress, caplog: pytest.LogCaptureFixture
+) -> None:
+    flow = _flow()
+    with caplog.at_level(logging.INFO):
+        await addon.request(flow)
+    assert flow.request.content == b"ody"
+    assert flow.request.headers["content-length"] == "3"
+    assert _stats(addon)["rewritten"] == 1
+    assert _stats(addon)["tokens_removed"] == 3
+    assert f"host={HOST} path=messages outcome=rewritten tokens_removed=3 bytes_before=4 bytes_after=3" in caplog.text
+    assert flow.metadata == {}
+
+
+async def test_tokens_are_counted_by_the_service_as_the_request_will_be_and_not_by_us(addon: FoundryCompress) -> None:
+    flow = _flow(path="/anthropic/v1/messages/count_tokens?beta=true")
+    await addon.request(flow)
+    assert flow.request.content == b"ody"
+    assert _stats(addon)["requests"] == 0
+
+
+async def test_other_formats_pass_and_are_counted(addon: FoundryCompress) -> None:
+    flow = _flow(path="/openai/v1/responses")
+    await addon.request(flow)
+    assert flow.request.content == b"body"
+    assert _stats(addon)["unchanged"] == {"format-not-rewritten": 1}
+
+
+async def test_an_unknown_format_passes_and_is_told_of_once(
+    addon: FoundryCompress, caplog: pytest.LogCaptureFixture
+) -> None:
+    for path in ("/openai/deployments/d/embeddings", "/other"):
+        flow = _flow(path=path)
+        await addon.request(flow)
+        assert flow.request.content == b"body"
+    assert _stats(addon)["unchanged"] == {"unknown-format": 2}
+    assert caplog.text.count("format is not known") == 1
+
+
+async def test_observe_changes_nothing(addon: FoundryCompress) -> None:
+    _options().update(foundry_mode="observe")
+    flow = _flow()
+    before = flow.request.get_state()
+    await addon.request(flow)
+    assert flow.request.get_state() == before
+    assert _stats(addon)["mode"] == "observe"
+    assert _stats(addon)["unchanged"] == {"observed": 1}
+    assert _stats(addon)["tokens_observed"] == 3
+
+
+def _not_live(flow: http.HTTPFlow) -> None:
+    flow.live = False
+
+
+def _answered(flow: http.HTTPFlow) -> None:
+    flow.response = tutils.tresp()
+
+
+def _broken(flow: http.HTTPFlow) -> None:
+    flow.error = tflow.terr()
+
+
+def _replayed(flow: http.HTTPFlow) -> None:
+    flow.is_replay = "request"
+
+
+def _get(flow: http.HTTPFlow) -> None:
+    flow.request.method = "GET"
+
+
+def _for_another_host(flow: http.HTTPFlow) -> None:
+    flow.client_conn.sni = OTHER
+
+
+def _off(_flow: http.HTTPFlow) -> None:
+    _options().update(foundry_mode="off")
+
+
+@pytest.mark.parametrize("change", [_not_live, _answered, _broken, _replayed, _get, _for_another_host, _off])
+async def test_what_is_left_alone(change: Callable[[http.HTTPFlow], None], addon: FoundryCompress) -> None:
+    flow = _flow()
+    change(flow)
+    await addon.request(flow)
+    assert flow.request.content == b"body"
+    assert _stats(addon)["requests"] == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "host", "sni", "rewritten"),
+    [
+        ("regular", "127.0.0.1", HOST, True),  # redirected, or connected to by address
+        ("regular", HOST, OTHER, False),
+        ("regular", HOST, None, True),
+        (f"reverse:https://{HOST}", "127.0.0.1", None, True),
+        (f"reverse:https://{HOST}", HOST, "localhost", True),
+        (f"reverse:https://{OTHER}", HOST, HOST, False),
+    ],
+)
+async def test_which_host_a_request_is_for(
+    mode: str,
+    host: str,
+    sni: str | None,
+    rewritten: bool,
+    addon: FoundryCompress,
+) -> None:
+    flow = _flow(host, sni=sni)
+    flow.client_conn.proxy_mode = ProxyMode.parse(mode)
+    await addon.request(flow)
+    assert (flow.request.content == b"ody") is rewritten
+
+
+async def test_a_host_header_proves_nothing(addon: FoundryCompress) -> None:
+    flow = _flow(OTHER, sni=None)
+    flow.request.headers["Host"] = HOST
+    await addon.request(flow)
+    assert flow.request.content == b"body"
+
+
+# Streaming
+
+
+async def test_responses_stream_unless_someone_else_decided(addon: FoundryCompress) -> None:
+    flow = _flow()
+    flow.response = tutils.tresp()
+    addon.responseheaders(flow)
+    assert flow.response.stream is True
+    flow.response.stream = bytes.upper
+    addon.responseheaders(flow)
+    assert flow.response.stream == bytes.upper
+
+
+@pytest.mark.parametrize("change", [_not_live, _broken, _replayed])
+async def test_responses_that_are_not_on_their_way_do_not(
+    change: Callable[[http.HTTPFlow], None], addon: FoundryCompress
+) -> None:
+    flow = _flow()
+    flow.response = tutils.tresp()
+    change(flow)
+    addon.responseheaders(flow)
+    assert not flow.response.stream
+
+
+async def test_requests_to_other_hosts_stream(addon: FoundryCompress) -> None:
+    other, foundry, local = _flow(OTHER, sni=None), _flow(), _flow("foundry.local", sni=None)
+    refused = _flow(OTHER, sni=None)
+    refused.response = tutils.tresp()
+    for flow in (other, foundry, local, refused):
+        addon.requestheaders(flow)
+    assert other.request.stream is True
+    assert not foundry.request.stream
+    assert not local.request.stream
+    assert not refused.request.stream  # mitmproxy cannot both answer and stream
+
+
+# Connections
+
+
+def _hello(addon: FoundryCompress, sni: str | None, address: tuple[str, int] | None, mode: str = "regular") -> bool:
+    """Whether a connection with this ClientHello is looked into."""
+    context = Context(tflow.tclient_conn(), _options())
+    context.client.sni = sni
+    context.client.proxy_mode = ProxyMode.parse(mode)
+    context.server.address = address
+    data = SimpleNamespace(context=context, ignore_connection=False)
+    addon.tls_clienthello(data)  # type: ignore[arg-type]
+    return not data.ignore_connection
+
+
+async def test_which_connections_are_looked_into(addon: FoundryCompress) -> None:
+    assert _hello(addon, HOST, ("192.0.2.1", 443))
+    assert _hello(addon, None, (HOST, 443))
+    assert _hello(addon, "localhost", (HOST, 443), f"reverse:https://{HOST}")
+    assert _hello(addon, "localhost", None)  # TLS to the proxy itself
+    assert not _hello(addon, OTHER, (HOST, 443))
+    assert not _hello(addon, None, (OTHER, 443))
+    _options().update(foundry_extra_hosts=OTHER)
+    assert _hello(addon, OTHER, (OTHER, 443))
+    _options().update(foundry_mode="off")
+    assert not _hello(addon, HOST, (HOST, 443))
+
+
+async def test_a_connection_is_tunnelled_when_its_certificate_cannot_be_made(
+    addon: FoundryCompress, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("leaf_certificate.prepare", lambda *_: 1 / 0)
+    assert not _hello(addon, HOST, (HOST, 443))
+    assert "tls_clienthello failed (ZeroDivisionError at test_foundry_compress.py:" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("mode", "address", "sni", "sent", "tunnelled"),
+    [
+        ("regular", (OTHER, 22), None, b"SSH-2.0", True),
+        ("upstream:http://proxy.example:8080", (OTHER, 22), None, b"", True),
+        ("regular", (OTHER, 443), None, b"\x16\x03\x01", False),
+        ("regular", (HOST, 443), None, b"GET / HTTP/1.1", False),
+        ("regular", ("192.0.2.1", 443), HOST, b"POST /", False),  # within TLS that is looked into
+        ("regular", None, None, b"GET http://", False),
+        (f"reverse:https://{OTHER}", (OTHER, 443), None, b"GET /", False),
+    ],
+)
+async def test_what_is_not_tls_is_tunnelled_to_other_hosts(  # noqa: PLR0913, PLR0917 - a table of examples
+    mode: str,
+    address: tuple[str, int] | None,
+    sni: str | None,
+    sent: bytes,
+    tunnelled: bool,
+    addon: FoundryCompress,
+) -> None:
+    context = Context(tflow.tclient_conn(), _options())
+    context.client.proxy_mode = ProxyMode.parse(mode)
+    context.client.sni = sni
+    context.server.address = address
+    nextlayer = SimpleNamespace(context=context, layer=None, data_client=lambda: sent)
+    addon.next_layer(nextlayer)  # type: ignore[arg-type]
+    assert isinstance(nextlayer.layer, TCPLayer) is tunnelled
+
+
+@pytest.mark.parametrize(
+    ("host", "error", "told"),
+    [
+        (HOST, "tlsv1 alert unknown ca", True),
+        (HOST, "OpenSSL Error([('SSL routines', '', 'ssl/tls alert certificate unknown')])", True),
+        (HOST, "connection closed", True),
+        (HOST, "OpenSSL Error([('SSL routines', '', 'unsupported protocol')])", False),
+        (HOST, None, False),
+        (OTHER, "tlsv1 alert unknown ca", False),
+    ],
+)
+async def test_a_client_that_refuses_our_certificate(
+    host: str,
+    error: str | None,
+    told: bool,
+    addon: FoundryCompress,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    context = Context(tflow.tclient_conn(), _options())
+    context.client.sni = host
+    context.client.error = error
+    addon.tls_failed_client(SimpleNamespace(context=context, conn=context.client))  # type: ignore[arg-type]
+    assert ("NODE_EXTRA_CA_CERTS" in caplog.text) is told
+
+
+# Failures
+
+
+async def test_a_failure_in_any_hook_stays_in_it(addon: FoundryCompress, caplog: pytest.LogCaptureFixture) -> None:
+    await addon.request(None)  # type: ignore[arg-type]
+    for hook in (addon.requestheaders, addon.responseheaders, addon.http_connect, addon.tls_failed_client):
+        hook(None)  # type: ignore[arg-type]
+    addon.next_layer(None)  # type: ignore[arg-type]
+    assert [record.getMessage().split()[0] for record in caplog.records] == [
+        "request",
+        "requestheaders",
+        "responseheaders",
+        "http_connect",
+        "tls_failed_client",
+        "next_layer",
+    ]
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, KeyboardInterrupt, SystemExit])
+async def test_what_ends_mitmproxy_does_not(
+    error: type[BaseException], addon: FoundryCompress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def end(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(foundry_compress, "treat", end)
+    flow = _flow()
+    with pytest.raises(error):
+        await addon.request(flow)
+    assert flow.request.content == b"body"
+
+
+@pytest.mark.parametrize("error", [OptionsError("x"), BaseException("x")])
+async def test_what_would_hang_the_client_does(
+    error: BaseException, addon: FoundryCompress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(foundry_compress, "treat", fail)
+    flow = _flow()
+    await addon.request(flow)
+    assert flow.request.content == b"body"
+
+
+# Start, options, notices
+
+
+def test_the_version_is_the_projects() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    assert project["project"]["version"] == VERSION
+
+
+async def test_foundry_local(addon: FoundryCompress) -> None:
+    flow = _flow("foundry.local", "/ready", "GET", sni=None)
+    await addon.request(flow)
+    assert flow.response is not None
+    ready = json.loads(flow.response.content or b"")
+    assert ready.keys() == {"addon", "version", "mode", "pid"}
+    assert (ready["addon"], ready["version"], ready["mode"]) == ("foundry_compress", VERSION, "lossless")
+    connect = _flow("foundry.local", method="CONNECT", sni=None)
+    addon.http_connect(connect)
+    assert connect.response is not None
+    other = _flow(OTHER, method="CONNECT", sni=None)
+    addon.http_connect(other)
+    assert other.response is None
+
+
+async def test_a_bad_value_while_running_is_refused_and_undone(addon: FoundryCompress) -> None:
+    with pytest.raises(OptionsError, match=r"^foundry_mode: 'fast' is not possible"):
+        _options().update(foundry_mode="fast")
+    assert _options().foundry_mode == "lossless"
+    flow = _flow()
+    await addon.request(flow)
+    assert flow.request.content == b"ody"
+
+
+async def test_a_change_while_running_is_told_of(addon: FoundryCompress, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        _options().update(foundry_mode="observe")
+        _options().update(foundry_extra_hosts="gateway.example")
+        _options().update(foundry_memory_mb="1")
+    assert caplog.text.count("Foundry Compress") == 3
+    assert "mode observe" in caplog.text
+    assert "gateway.example; certificate authority for these hosts only" in caplog.text
+    await addon.request(_flow())
+    assert _stats(addon)["requests"] == 1
+
+
+async def test_a_refused_start_touches_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    addon = FoundryCompress()
+    with taddons.context(tlsconfig.TlsConfig()) as tctx:
+        tctx.options.deferred["foundry_mode"] = "fast"
+        tctx.master.addons.add(addon)
+        tctx.options.update(confdir=str(tmp_path))
+        assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
+            "foundry_mode: 'fast' is not possible; allowed are off, observe, lossless"
+        ]
+        addon.running()
+        flow = _flow()
+        await addon.request(flow)
+        assert flow.request.content == b"body"
+        assert not _hello(addon, HOST, (HOST, 443))
+        addon.done()
+
+
+async def test_an_authority_that_cannot_be_made_refuses_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "mitmproxy-ca.pem").write_text("damaged")
+    addon = FoundryCompress()
+    with taddons.context() as tctx:
+        tctx.master.addons.add(addon)
+        tctx.options.update(confdir=str(tmp_path))
+    (record,) = (record for record in caplog.records if record.levelno == logging.ERROR)
+    assert "is damaged: delete it" in record.getMessage()
+    assert record.exc_info is None
+    addon.done()
+
+
+async def test_a_proxy_that_only_others_use(addon: FoundryCompress, caplog: pytest.LogCaptureFixture) -> None:
+    _hello(addon, OTHER, (OTHER, 443))
+    addon.requestheaders(_flow(OTHER, sni=None))
+    addon._only_others()
+    addon._nobody_came()
+    assert caplog.text.count("Nothing for Foundry has come through this proxy yet, but 2 connection(s)") == 1
+    assert "start the client with" not in caplog.text
+
+
+async def test_a_proxy_that_nobody_uses(addon: FoundryCompress, caplog: pytest.LogCaptureFixture) -> None:
+    addon._nobody_came()
+    addon._nobody_came()
+    assert caplog.text.count("Nothing has come through this proxy yet: start the client with HTTPS_PROXY=") == 1
+
+
+async def test_a_proxy_that_foundry_uses_and_one_that_is_off_say_nothing(
+    addon: FoundryCompress, caplog: pytest.LogCaptureFixture
+) -> None:
+    _options().update(foundry_mode="off")
+    _hello(addon, OTHER, (OTHER, 443))
+    addon._nobody_came()
+    addon._only_others()
+    _options().update(foundry_mode="lossless")
+    _hello(addon, HOST, (HOST, 443))
+    addon._nobody_came()
+    addon._only_others()
+    assert "Nothing" not in caplog.text
+
+
+async def test_the_notices_are_timed(addon: FoundryCompress) -> None:
+    now = asyncio.get_running_loop().time()
+    _hello(addon, OTHER, (OTHER, 443))
+    _hello(addon, OTHER, (OTHER, 443))
+    due = [round(timer.when() - now) for timer in addon._timers]
+    assert due == [foundry_compress.NOBODY_SECONDS, foundry_compress.ONLY_OTHERS_SECONDS]
+    addon.done()
+    assert all(timer.cancelled() for timer in addon._timers)
+
+
+@pytest.mark.usefixtures("addon")
+async def test_an_option_in_the_way_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    _options().add_option("hardump", str, "", "")
+    _options().update(hardump="/tmp/a.har")
+    _options().update(foundry_mode="observe")
+    assert caplog.text.count("hardump=/tmp/a.har: that file will hold the API keys") == 1

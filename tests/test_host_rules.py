@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import pytest
+
+from compression_engine import WireFormat
+from host_rules import FOUNDRY_DOMAINS, FOUNDRY_SCOPE, Endpoint, endpoint, is_foundry_host, normalise_host, wire_format
+
+MESSAGES = "/anthropic/v1/messages"
+
+
+def test_the_domains_are_three_services_in_three_clouds() -> None:
+    assert set(FOUNDRY_DOMAINS) == {
+        *("services.ai.azure.com", "services.ai.azure.us", "services.ai.azure.cn"),
+        *("openai.azure.com", "openai.azure.us", "openai.azure.cn"),
+        *("cognitiveservices.azure.com", "cognitiveservices.azure.us", "cognitiveservices.azure.cn"),
+    }
+    assert FOUNDRY_SCOPE == "*.{services.ai,openai,cognitiveservices}.azure.{com,us,cn}"
+
+
+@pytest.mark.parametrize("domain", FOUNDRY_DOMAINS)
+def test_subdomains_are_foundry_hosts(domain: str) -> None:
+    assert is_foundry_host(f"my-org-claude.{domain}")
+    assert is_foundry_host(f"a.b.{domain}")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "MY-Org.Services.AI.Azure.COM",
+        "my-org.services.ai.azure.com.",
+        "my-org.services.ai.azure.com:443",
+        "my-org.services.ai.azure.com.:8443",
+    ],
+)
+def test_case_root_dot_and_port_do_not_matter(host: str) -> None:
+    assert normalise_host(host) == "my-org.services.ai.azure.com"
+    assert is_foundry_host(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "services.ai.azure.com",
+        ".services.ai.azure.com",
+        "x.services.ai.azure.com.evil.example",
+        "servicesXai.azure.com",
+        "x.servicesxai.azure.com",
+        "xservices.ai.azure.com",
+        "x.services-ai.azure.com",
+        "x.services.ai.azure.org",
+        "x.services.ai.azure.com/",
+        "x/.services.ai.azure.com",
+        "x@services.ai.azure.com",
+        "x .services.ai.azure.com",
+        "x.services.ai.azure.com\n",
+        "x.services.ai.azure.com:",
+        "x.services.ai.azure.com..",
+        "\u212aey.services.ai.azure.com",  # the sign of Kelvin becomes a k in lower case
+        "azure.com",
+        "management.azure.com",
+        "login.microsoftonline.com",
+    ],
+)
+def test_look_alikes_are_not_foundry_hosts(host: str) -> None:
+    assert not is_foundry_host(host)
+
+
+def test_extra_hosts_match_exactly() -> None:
+    extra = ("gateway.example",)
+    assert is_foundry_host("Gateway.Example:8443", extra)
+    assert not is_foundry_host("a.gateway.example", extra)
+    assert not is_foundry_host("gateway.example.evil.example", extra)
+    assert not is_foundry_host("", extra)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/anthropic/v1/messages", Endpoint.MESSAGES),
+        ("/anthropic/v1/messages?beta=true", Endpoint.MESSAGES),
+        ("/anthropic/v1/messages/count_tokens?beta=true", Endpoint.COUNT_TOKENS),
+        ("/openai/deployments/gpt-5/chat/completions?api-version=2024-10-21", Endpoint.CHAT_COMPLETIONS),
+        ("/openai/v1/chat/completions", Endpoint.CHAT_COMPLETIONS),
+        ("/models/chat/completions?api-version=1", Endpoint.CHAT_COMPLETIONS),
+        ("/openai/responses?api-version=1", Endpoint.RESPONSES),
+        ("/openai/v1/responses", Endpoint.RESPONSES),
+        ("/v1/messages", None),
+        ("/gateway/anthropic/v1/messages", None),
+        ("/anthropic/v1/messages/batches", None),
+        ("/anthropic/v1/messages/", None),
+        ("/anthropic/v1/models", None),
+        ("/x?/anthropic/v1/messages", None),
+        ("/openai/deployments/a/b/chat/completions", None),
+        ("/openai/deployments//chat/completions", None),
+        ("/openai/deployments/gpt-5/embeddings", None),
+        ("/openai/v1/responses/resp_1", None),
+        ("", None),
+    ],
+)
+def test_paths_of_foundry(path: str, expected: Endpoint | None) -> None:
+    for domain in FOUNDRY_DOMAINS:
+        assert endpoint(f"r.{domain}", path) is expected
+    assert endpoint("other.example", path) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/anthropic/v1/messages", Endpoint.MESSAGES),
+        ("/a/b/anthropic/v1/messages?beta=true", Endpoint.MESSAGES),
+        ("/v1/messages", Endpoint.MESSAGES),
+        ("/team/v1/messages/count_tokens?beta=true", Endpoint.COUNT_TOKENS),
+        ("/team/openai/v1/responses", Endpoint.RESPONSES),
+        ("/team/openai/deployments/d/chat/completions", Endpoint.CHAT_COMPLETIONS),
+        ("/team/xv1/messages", None),
+        ("/v1/messages/batches", None),
+        ("/v1/chat/completions", None),
+    ],
+)
+def test_gateways_may_stand_at_any_path(path: str, expected: Endpoint | None) -> None:
+    assert endpoint("gateway.example", path, ("gateway.example",)) is expected
+
+
+def test_wire_formats() -> None:
+    host = "r.services.ai.azure.com"
+    assert wire_format(host, MESSAGES) is WireFormat.ANTHROPIC_MESSAGES
+    assert wire_format(host, f"{MESSAGES}/count_tokens") is WireFormat.ANTHROPIC_MESSAGES
+    assert wire_format(host, "/models/chat/completions") is WireFormat.CHAT_COMPLETIONS
+    assert wire_format(host, "/openai/responses") is WireFormat.RESPONSES
+    assert wire_format(host, "/other") is None

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from notices import Notices, where_it_broke
+
+
+@pytest.mark.parametrize(
+    ("tell", "part"),
+    [
+        (
+            lambda notices: notices.client_refuses_certificate("h.example", "unknown ca"),
+            "A client refused this proxy's",
+        ),
+        (lambda notices: notices.client_refuses_certificate("h.example", "connection closed"), "hung up when it saw"),
+        (lambda notices: notices.unknown_format("h.example", "/a?key=secret"), "A request to h.example has a path"),
+        (lambda notices: notices.streamed_body(), "leave that option out"),
+        (lambda notices: notices.unreadable_encoding("snappy"), "'snappy'"),
+        (
+            lambda notices: notices.failure("The engine", "ValueError at x.py:1"),
+            "The engine failed (ValueError at x.py:1)",
+        ),
+        (lambda notices: notices.only_other_hosts(3), "3 connection(s)"),
+        (lambda notices: notices.nobody_came("127.0.0.1:8080"), "HTTPS_PROXY=http://127.0.0.1:8080"),
+        (lambda notices: notices.say("an option is in the way"), "an option is in the way"),
+    ],
+)
+def test_each_is_said_once_in_one_plain_line(
+    tell: Callable[[Notices], None], part: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    notices = Notices("/certs/mitmproxy-ca-cert.pem")
+    with caplog.at_level(logging.INFO):
+        tell(notices)
+        tell(notices)
+    (record,) = caplog.records
+    assert record.levelno >= logging.WARNING
+    assert part in record.getMessage()
+    assert record.getMessage().isprintable()
+    assert "secret" not in record.getMessage()
+
+
+def test_a_refusing_client_is_told_every_variable_and_the_file(caplog: pytest.LogCaptureFixture) -> None:
+    Notices("/certs/ca.pem").client_refuses_certificate("h.example", "unknown ca")
+    for part in ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "/certs/ca.pem", "h.example"):
+        assert part in caplog.text
+
+
+def test_what_comes_from_outside_cannot_break_the_line(caplog: pytest.LogCaptureFixture) -> None:
+    notices = Notices()
+    notices.unknown_format("h.example", "/a\nb\x1b[31m\u2028" + "x" * 1000)
+    notices.unreadable_encoding("a\r\nb" + "x" * 1000)
+    for record in caplog.records:
+        assert record.getMessage().isprintable()
+        assert len(record.getMessage()) < 400
+
+
+def test_different_failures_are_each_told(caplog: pytest.LogCaptureFixture) -> None:
+    notices = Notices()
+    notices.failure("request", "ValueError at a.py:1")
+    notices.failure("request", "ValueError at b.py:1")
+    assert len(caplog.records) == 2
+
+
+def test_a_failure_is_told_by_type_and_place_and_never_by_its_message() -> None:
+    try:
+        int("secret")
+    except ValueError as error:
+        told = where_it_broke(error)
+    assert told.startswith("ValueError at test_notices.py:")
+    assert where_it_broke(ValueError("secret")) == "ValueError"
