@@ -30,6 +30,7 @@ LAUNCHER = PROJECT / "scripts" / "claude-foundry"
 HOST = "made-up.services.ai.azure.com"
 ASK = f"{sys.executable} {PROJECT / 'tests' / 'e2e' / 'foundry_request.py'}"
 SECONDS = 60
+needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks at other processes in /proc")
 _NOT_INHERITED = ("ANTHROPIC", "CLAUDE", "FOUNDRY_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
@@ -219,6 +220,7 @@ def test_terminal(launch: Launch) -> None:
 # What the client finds
 
 
+@needs_proc
 def test_environment_of_the_client(launch: Launch) -> None:
     launch.variables |= {"NO_PROXY": "intranet.example", "PYTHONPATH": "/mine"}
     launch.client("env -0")
@@ -312,6 +314,7 @@ def test_help_of_its_own(launch: Launch) -> None:
 # The way to Foundry
 
 
+@needs_proc
 def test_a_company_proxy_is_chained_and_its_password_stays_hidden(launch: Launch, stand_in: StandIn) -> None:
     with ConnectProxy(stand_in.port, "user:pass word") as company:
         launch.variables |= {
@@ -404,6 +407,7 @@ def test_the_real_client_through_a_company_proxy_that_its_settings_name(launch: 
 # Who outlives whom
 
 
+@needs_proc
 def test_a_background_process_keeps_the_proxy_until_it_ends(launch: Launch, stand_in: StandIn) -> None:
     with ConnectProxy(stand_in.port) as company:
         launch.variables |= {
@@ -423,6 +427,7 @@ def test_a_background_process_keeps_the_proxy_until_it_ends(launch: Launch, stan
         assert said.read_text() == "200\n"
 
 
+@needs_proc
 def test_a_killed_launcher_leaves_the_client_its_proxy_and_then_nothing(launch: Launch) -> None:
     with launch.started("exec sleep 600") as process:
         process.kill()
@@ -434,6 +439,7 @@ def test_a_killed_launcher_leaves_the_client_its_proxy_and_then_nothing(launch: 
         assert launch.proxy_is_gone()
 
 
+@needs_proc
 def test_a_proxy_that_dies_is_reported_with_its_log(launch: Launch) -> None:
     with launch.started("sleep 600; exit 4") as process:
         (mitmdump,) = launch.mitmdumps()
