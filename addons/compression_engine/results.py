@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from compression_engine import statements, tokens
-from compression_engine.content import failures, numbered_file, repeated_lines, search_hits, terminal
+from compression_engine.content import alike_lines, failures, numbered_file, repeated_lines, search_hits, terminal
 from compression_engine.content.lines import Item, Line, split_positions
 from compression_engine.history import Place, Shown
 from compression_engine.statements import Reference
@@ -143,8 +143,15 @@ def _fold_output(text: str, first: int, label: str, shown: Shown) -> tuple[str, 
         fact = statements.write_grouped(grouped.base)
         return "\n".join(grouped.lines), (*facts, fact), "+".join([*kinds, "search-hits"])
     if folded := repeated_lines.fold(texts):
-        return "\n".join(folded), (*facts, statements.REPEATS), "+".join([*kinds, "repeated-lines"])
+        texts, facts, kinds = folded, (*facts, statements.REPEATS), [*kinds, "repeated-lines"]
+    if folded := alike_lines.fold(texts, [_stays(line) for line in texts]):
+        texts, facts, kinds = folded, (*facts, statements.PATTERNS), [*kinds, "alike-lines"]
     return "\n".join(texts), facts, "+".join(kinds)
+
+
+def _stays(line: str) -> bool:
+    """Whether a line is not to be taken apart: it tells of a failure or names a place in the source, or is ours."""
+    return failures.is_failure(line) or failures.is_location(line) or statements.stand_in(line)
 
 
 def _unfold_part(text: str, first: int, code: str, label: str, shown: Shown) -> tuple[str, Place, list[Line]]:
@@ -169,6 +176,8 @@ def _unfold_part(text: str, first: int, code: str, label: str, shown: Shown) -> 
     for fact in heading.facts:
         if (base := statements.read_grouped(fact)) is not None:
             texts = search_hits.ungroup(texts, base)
+    if statements.PATTERNS in heading.facts:
+        texts = alike_lines.unfold(texts)
     if statements.REPEATS in heading.facts:
         texts = repeated_lines.unfold(texts)
     lines = _look_up_all(_positions(texts, first), place, shown)

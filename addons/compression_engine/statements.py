@@ -11,6 +11,7 @@ and lines that are not shown are stated in their place:
     [lines 3-31 as lines 120-148 of src/main.py above]  of another file or command
     [lines 40-52 as lines 1-13 of the edit above]       what the assistant put into the same file with an edit
     [line above 11 more times]
+    [next 40 lines: GET /items/* 200 in * ms]           of each only the words that differ, in order
 
 They are statements of fact, short, and never instructions: imperative text in a tool result can be taken for an
 injection.
@@ -29,6 +30,7 @@ from typing import NamedTuple
 
 __all__ = [
     "NO_CODES",
+    "PATTERNS",
     "REPEATS",
     "SHOWN_ABOVE",
     "THE_EDIT",
@@ -38,18 +40,21 @@ __all__ = [
     "read_grouped",
     "read_heading",
     "read_numbered",
+    "read_pattern",
     "read_reference",
     "read_repeat",
     "stand_in",
     "write_grouped",
     "write_heading",
     "write_numbered",
+    "write_pattern",
     "write_reference",
     "write_repeat",
 ]
 
 # The facts that a heading can state, besides which lines follow.
 NO_CODES = "terminal codes left out"
+PATTERNS = "like lines by pattern"
 REPEATS = "repeats counted"
 SHOWN_ABOVE = "lines shown above left out"
 
@@ -78,8 +83,12 @@ _HEADING = re.compile(r"\[view (\d{6}): ([^\[\]\n]{1,400})\]\n")
 _REFERENCE = re.compile(
     r"\[lines (\d{1,9})-(\d{1,9}) as (?:shown|lines (\d{1,9})-(\d{1,9})(?: of ([^\n]{1,300}))?) above\]"
 )
+_PATTERN = re.compile(r"\[next (\d{1,9}) lines: (.*)\]")
 _REPEAT = re.compile(r"\[line above (\d{1,9}) more times\]")
-_ANY = re.compile(r"\[view \d{6}: |^\[lines \d{1,9}-\d{1,9} as |^\[line above \d{1,9} more times\]$", re.MULTILINE)
+_ANY = re.compile(
+    r"\[view \d{6}: |^\[lines \d{1,9}-\d{1,9} as |^\[line above \d{1,9} more times\]$|^\[next \d{1,9} lines: ",
+    re.MULTILINE,
+)
 _NUMBERED = re.compile(r"(?:lines ((?:\d{1,9}-\d{1,9}, )*\d{1,9}-\d{1,9}): )?every 10th line numbered")
 
 
@@ -162,6 +171,17 @@ def read_reference(line: str) -> Reference | None:
     if last < first or (found[4] and int(found[4]) - source_first != last - first):
         return None
     return Reference(first, last, source_first, found[5])
+
+
+def write_pattern(count: int, pattern: str) -> str:
+    """The line that says what the next `count` lines have in common."""
+    return f"[next {count} lines: {pattern}]"
+
+
+def read_pattern(line: str) -> tuple[int, str] | None:
+    """The count and the pattern that `line` states, or None."""
+    found = _PATTERN.fullmatch(line) if line.startswith("[next ") else None
+    return (int(found[1]), found[2]) if found else None
 
 
 def write_repeat(times: int) -> str:

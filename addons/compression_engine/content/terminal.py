@@ -12,6 +12,10 @@ __all__ = ["shown"]
 
 # ECMA-48: CSI … m sets colours (SGR), OSC 0, 1 and 2 set titles, CSI ? 25 l and h hide and show the cursor.
 _INVISIBLE = re.compile(r"\x1b\[[0-9;:]*m|\x1b\][012];[^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b\[\?25[lh]")
+# At the start of a line there is nothing to erase and no way back. Not so after moves between lines, which is all that
+# other sequences are taken for.
+_IDLE_START = re.compile(r"^(?:\x1b\[[02]?K|\x1b\[1?G|\r(?!\n|\Z))+", re.MULTILINE)
+_WITHIN_LINE = re.compile(r"\x1b\[(?:[012]?K|\d*G)")
 _ERASE = re.compile(r"\x1b\[[02]?K")
 # A state that erasing leaves whole: erased before it was written, or behind its end.
 _WHOLE = re.compile(r"(?:\x1b\[[02]?K)*([^\x1b]*)(?:\x1b\[0?K)*")
@@ -25,6 +29,8 @@ def shown(text: str) -> str:
     if "\x1b" not in text and not _OVERWRITTEN.search(text):
         return text
     reduced = _INVISIBLE.sub("", text)
+    if "\x1b" not in _WITHIN_LINE.sub("", reduced):
+        reduced = _IDLE_START.sub("", reduced)
     if "\r" not in reduced:
         return reduced
     return "\n".join(_last_state(line) if "\r" in line else line for line in reduced.split("\n"))

@@ -24,6 +24,7 @@ def screen(text: str) -> list[str]:
         (" 10%\r 50%\r100%\ndone", "100%\ndone"),
         ("loading...\rok", "okading..."),
         ("step 1\x1b[K\rstep 22\x1b[K", "step 22"),
+        ("\x1b[2K\x1b[1G\x1b[2K\x1b[1Gvite\n\x1b[1G\x1b[0Kdone", "vite\ndone"),
         ("\x1b[?25l|\r/\r-\x1b[?25h", "-"),
     ],
 )
@@ -43,6 +44,7 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
         "long old text\r\x1b[Knew",  # a screen shows `new`, a renderer that knows no erasing `newg old text`
         "tab\there\rx",  # how far a tab goes depends on the screen
         "a\x1b[1Ab",  # moves to the line above
+        "a\n\x1b[1A\x1b[2Kb",  # and erases it
     ],
 )
 def test_in_doubt_it_stays(text: str) -> None:
@@ -60,6 +62,9 @@ PIECES = st.sampled_from(
         "\x1b[0m",
         "\x1b[K",
         "\x1b[2K",
+        "\x1b[1G",
+        "\x1b[G",
+        "\x1b[1A",
         "100%",
         "é",
         "→",
