@@ -26,6 +26,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 __all__ = [
@@ -37,13 +38,16 @@ __all__ = [
     "Heading",
     "Reference",
     "code_for",
+    "read_document",
     "read_grouped",
     "read_heading",
     "read_numbered",
     "read_pattern",
     "read_reference",
     "read_repeat",
+    "split_headings",
     "stand_in",
+    "write_document",
     "write_grouped",
     "write_heading",
     "write_numbered",
@@ -78,8 +82,10 @@ class Reference(NamedTuple):
     label: str | None = None
 
 
+_DOCUMENT = "JSON"
 _GROUPED = "hits grouped by file"
 _HEADING = re.compile(r"\[view (\d{6}): ([^\[\]\n]{1,400})\]\n")
+_HEADING_LINE = re.compile(rf"^{_HEADING.pattern}", re.MULTILINE)
 _REFERENCE = re.compile(
     r"\[lines (\d{1,9})-(\d{1,9}) as (?:shown|lines (\d{1,9})-(\d{1,9})(?: of ([^\n]{1,300}))?) above\]"
 )
@@ -118,6 +124,23 @@ def read_heading(text: str, code: str) -> Heading | None:
     if found is None or found[1] != code:
         return None
     return Heading(tuple(found[2].split("; ")), text[found.end() :])
+
+
+def split_headings(text: str, code: str) -> list[str]:
+    """`text` cut in front of every line that is a heading and belongs to `code`."""
+    starts = [found.start() for found in _HEADING_LINE.finditer(text) if found[1] == code]
+    cuts = [0, *(start for start in starts if start), len(text)]
+    return [text[start:end] for start, end in pairwise(cuts)]
+
+
+def write_document(layout: str) -> str:
+    """The fact that a JSON document follows that was laid out as `layout` says."""
+    return f"{_DOCUMENT}, {layout}"
+
+
+def read_document(fact: str) -> str | None:
+    """The layout that `write_document` was given, or None where `fact` states something else."""
+    return fact.removeprefix(f"{_DOCUMENT}, ") if fact.startswith(f"{_DOCUMENT}, ") else None
 
 
 def write_grouped(base: str) -> str:

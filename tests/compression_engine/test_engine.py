@@ -293,7 +293,7 @@ def test_a_mistake_in_a_content_module_costs_one_result_its_rewrite(monkeypatch:
         raise ZeroDivisionError
 
     raw = body(turns(("Read", {"file_path": "a"}, READING), ("Bash", {"command": "x"}, "\n".join(FILE))))
-    monkeypatch.setattr("compression_engine.results.search_hits.group", broken)
+    monkeypatch.setattr("compression_engine.views.search_hits.group", broken)
     rewritten = Engine().rewrite(raw, FORMAT)
     assert rewritten.outcome is Outcome.REWRITTEN
     assert rewritten.problems == {"ZeroDivisionError"}

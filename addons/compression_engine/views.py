@@ -1,0 +1,176 @@
+"""The ways to write a stretch of a result, and to read them back.
+
+A stretch is shown as one of three *views*: a numbered reading of a file, a JSON document, or lines of output. A view is
+what the heading says (its facts) and the text below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from compression_engine import statements
+from compression_engine.content import (
+    alike_lines,
+    failures,
+    json_text,
+    numbered_file,
+    repeated_lines,
+    search_hits,
+    terminal,
+)
+from compression_engine.content.lines import Item, Line, split_positions
+from compression_engine.history import Place, Shown
+from compression_engine.statements import Heading, Reference
+
+__all__ = ["Stretch", "View", "read", "read_plain", "views_of"]
+
+
+class View(NamedTuple):
+    """A way to write a stretch. `original` is what reading it back gives: terminal output as a terminal shows it."""
+
+    kind: str
+    facts: tuple[str, ...]
+    text: str
+    original: str
+
+
+class Stretch(NamedTuple):
+    """The client's text of a stretch, and its lines as later results may refer to them."""
+
+    text: str
+    numbered: bool
+    lines: list[Line]
+
+
+def views_of(text: str, first: int, label: str, shown: Shown) -> Iterator[View]:
+    """The views that `text` can be written in; its first line is line `first` of the result."""
+    reading = numbered_file.read(text)
+    if reading is not None:
+        yield _reading(reading, text, label, shown)
+        return
+    original = terminal.shown(text)
+    kinds = () if original == text else ("terminal",)
+    facts = () if original == text else (statements.NO_CODES,)
+    for view in (_document(original), _output(original, first, label, shown)):
+        if view is not None and (facts or view.facts):
+            yield View("+".join((*kinds, *filter(None, [view.kind]))), (*facts, *view.facts), view.text, original)
+
+
+def read_plain(text: str, first: int) -> Stretch:
+    """A stretch that stands as the client sent it."""
+    reading = numbered_file.read(text)
+    if reading is not None:
+        return Stretch(text, numbered=True, lines=reading.lines)
+    return Stretch(text, numbered=False, lines=split_positions(text, first))
+
+
+def read(heading: Heading, first: int, label: str, shown: Shown) -> Stretch | None:
+    """The stretch that is written below `heading`; None where the two do not fit."""
+    for fact in heading.facts:
+        if (blocks := statements.read_numbered(fact)) is not None:
+            return _read_reading(heading.rest, blocks, label, shown)
+        if (layout := statements.read_document(fact)) is not None:
+            text = json_text.unfold(heading.rest, layout)
+            return None if text is None else Stretch(text, numbered=False, lines=[])
+    return _read_output(heading, first, label, shown)
+
+
+def _reading(reading: numbered_file.Reading, text: str, label: str, shown: Shown) -> View:
+    lines = reading.lines
+    blocks = numbered_file.ranges(lines)
+    starts = {first for first, _ in blocks}
+    items = shown.refer(Place(label, numbered=True), lines, [line.number in starts for line in lines])
+    fact = statements.write_numbered([] if numbered_file.is_plain(lines) else blocks)
+    kind = "numbered-file" if len(items) == len(lines) else "numbered-file+history"
+    return View(kind, (fact,), numbered_file.write(items, reading.gutter), text)
+
+
+def _read_reading(text: str, blocks: Sequence[tuple[int, int]], label: str, shown: Shown) -> Stretch | None:
+    found = numbered_file.unfold(text, blocks)
+    if found is None:
+        return None
+    gutter, items = found
+    lines = _look_up(items, Place(label, numbered=True), shown)
+    if lines is None:
+        return None
+    return Stretch(numbered_file.Reading(gutter, lines).text(), numbered=True, lines=lines)
+
+
+def _document(text: str) -> View | None:
+    folded = json_text.fold(text)
+    if folded is None:
+        return None
+    return View("json", (statements.write_document(folded.layout),), folded.text, text)
+
+
+def _output(text: str, first: int, label: str, shown: Shown) -> View:
+    lines = split_positions(text, first)
+    items = shown.refer(Place(label, numbered=False), lines, [failures.is_failure(line.text) for line in lines])
+    texts = [statements.write_reference(item) if isinstance(item, Reference) else item.text for item in items]
+    kinds: list[str] = []
+    facts: list[str] = []
+    if len(items) < len(lines):
+        kinds.append("history")
+        facts.append(statements.SHOWN_ABOVE)
+    if (grouped := search_hits.group(texts)) is not None:
+        kinds.append("search-hits")
+        facts.append(statements.write_grouped(grouped.base))
+        texts = grouped.lines
+    else:
+        if (folded := repeated_lines.fold(texts)) is not None:
+            kinds.append("repeated-lines")
+            facts.append(statements.REPEATS)
+            texts = folded
+        if (folded := alike_lines.fold(texts, [_stays(line) for line in texts])) is not None:
+            kinds.append("alike-lines")
+            facts.append(statements.PATTERNS)
+            texts = folded
+    return View("+".join(kinds), tuple(facts), "\n".join(texts), text)
+
+
+def _stays(line: str) -> bool:
+    """Whether a line is not to be taken apart: it tells of a failure or names a place in the source, or is ours."""
+    return failures.is_failure(line) or failures.is_location(line) or statements.stand_in(line)
+
+
+def _read_output(heading: Heading, first: int, label: str, shown: Shown) -> Stretch | None:
+    texts: Sequence[str] = heading.rest.split("\n")
+    for fact in reversed(heading.facts):
+        if (base := statements.read_grouped(fact)) is not None:
+            texts = search_hits.ungroup(texts, base)
+        elif fact == statements.PATTERNS:
+            texts = alike_lines.unfold(texts)
+        elif fact == statements.REPEATS:
+            texts = repeated_lines.unfold(texts)
+    lines = _look_up(_positions(texts, first), Place(label, numbered=False), shown)
+    if lines is None:
+        return None
+    return Stretch("\n".join(line.text for line in lines), numbered=False, lines=lines)
+
+
+def _positions(texts: Sequence[str], first: int) -> Iterator[Item]:
+    """The lines of an output with the references among them."""
+    number = first
+    for text in texts:
+        reference = statements.read_reference(text)
+        if reference is not None and reference.first == number:
+            yield reference
+            number = reference.last + 1
+        else:
+            yield Line(number, text)
+            number += 1
+
+
+def _look_up(items: Iterable[Item], place: Place, shown: Shown) -> list[Line] | None:
+    """The lines with every reference replaced by what it stands for; None where one stands for nothing."""
+    lines = []
+    for item in items:
+        if isinstance(item, Line):
+            lines.append(item)
+            continue
+        texts = shown.look_up(place, item)
+        if texts is None:
+            return None
+        lines += [Line(item.first + offset, text) for offset, text in enumerate(texts)]
+    return lines
