@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 __all__ = ["main"]
 
@@ -35,6 +37,9 @@ def main(arguments: Sequence[str]) -> int:
     if list(arguments) == ["--foundry-help"]:
         print(HELP, end="")
         return 0
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end)  # so that what was begun is cleaned up
     try:
         # Imported here, so that whatever is wrong with the environment is one line as well.
         from launcher import session  # noqa: PLC0415
@@ -47,6 +52,10 @@ def main(arguments: Sequence[str]) -> int:
             raise
         print(f"claude-foundry: {_one_line(error)}", file=sys.stderr)
         return CANNOT_START
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 def _one_line(error: Exception) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import host_rules
 from launcher.client_settings import ClientSettings
 from launcher.errors import LauncherError
 
-__all__ = ["FoundryTarget", "find"]
+__all__ = ["FoundryTarget", "find", "sign_in_note"]
 
 HOW = 'export it, or put it into "env" in ~/.claude/settings.json'
 _TRUE = ("1", "true", "yes", "on")
+_ENTRA_VARIABLES = ("AZURE_", "IDENTITY_ENDPOINT", "MSI_ENDPOINT")
 _RESOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
 
@@ -49,6 +51,23 @@ def find(settings: ClientSettings) -> FoundryTarget:
     raise LauncherError(
         "Claude Code does not know your Foundry resource: set ANTHROPIC_FOUNDRY_RESOURCE to its name, the first part "
         f"of NAME.services.ai.azure.com ({HOW}). Behind a gateway, set ANTHROPIC_FOUNDRY_BASE_URL instead."
+    )
+
+
+def sign_in_note(settings: ClientSettings) -> str:
+    """One line if there is neither a key nor anything that points to an Entra sign-in; else nothing.
+
+    Not an error: a virtual machine's managed identity, for one, shows nowhere.
+    """
+    variables = settings.variables
+    key = variables.get("ANTHROPIC_FOUNDRY_API_KEY") or _is_true(variables.get("CLAUDE_CODE_SKIP_FOUNDRY_AUTH", ""))
+    by_variable = any(name.startswith(_ENTRA_VARIABLES) for name in variables)
+    by_command = (Path(variables.get("HOME", "~")).expanduser() / ".azure").exists()
+    if key or by_variable or by_command:
+        return ""
+    return (
+        "ANTHROPIC_FOUNDRY_API_KEY is not set, and nothing here points to an Entra sign-in: if Claude Code is refused, "
+        f"set the key ({HOW}) or run az login."
     )
 
 

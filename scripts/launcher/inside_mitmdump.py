@@ -34,7 +34,11 @@ class Orders:
 
     def load(self, _loader: Any) -> None:
         """Read the orders; at this point every option of mitmproxy itself exists."""
-        orders = json.loads(sys.stdin.readline())
+        line = sys.stdin.readline()
+        if not line:  # the launcher is gone already
+            shutil.rmtree(SESSION, ignore_errors=True)
+            sys.exit(1)
+        orders = json.loads(line)
         self.direct_host = orders["direct_host"]
         if orders["upstream_auth"] is not None:
             ctx.options.update(upstream_auth=orders["upstream_auth"])

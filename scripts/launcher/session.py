@@ -36,8 +36,9 @@ def run_claude_code(arguments: Sequence[str]) -> int:
     upstream = None if exceptions.everything_was_direct else corporate_proxy.find(variables)
     authority = certificate_authority.ensure(CONFDIR, extra_hosts)
     child_environment.refuse_managed(settings, exceptions, authority.certificate_path)
-    if authority.notice:
-        _say(authority.notice)
+    for note in (authority.notice, foundry_target.sign_in_note(settings)):
+        if note:
+            _say(note)
     if exceptions.dropped:
         _say(
             f"NO_PROXY would lead Foundry past the proxy: Claude Code gets it without {', '.join(exceptions.dropped)}."

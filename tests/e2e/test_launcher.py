@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +32,13 @@ HOST = "made-up.services.ai.azure.com"
 ASK = f"{sys.executable} {PROJECT / 'tests' / 'e2e' / 'foundry_request.py'}"
 SECONDS = 60
 needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks at other processes in /proc")
+FETCH = """
+import sys, urllib.error, urllib.request
+try:
+    urllib.request.urlopen(sys.argv[1])
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
 _NOT_INHERITED = ("ANTHROPIC", "CLAUDE", "FOUNDRY_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
@@ -47,7 +55,11 @@ class Launch:
         for name in ("home", "work", "tmp", "bin"):
             (self.root / name).mkdir()
         self.client("exit 0")
-        self.variables |= {"CLAUDE_CODE_USE_FOUNDRY": "1", "ANTHROPIC_FOUNDRY_RESOURCE": "made-up"}
+        self.variables |= {
+            "CLAUDE_CODE_USE_FOUNDRY": "1",
+            "ANTHROPIC_FOUNDRY_RESOURCE": "made-up",
+            "ANTHROPIC_FOUNDRY_API_KEY": "made-up",
+        }
 
     def client(self, script: str) -> None:
         """What stands in the place of Claude Code."""
@@ -58,7 +70,7 @@ class Launch:
     @property
     def environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(_NOT_INHERITED)}
-        for name in ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        for name in ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             inherited.pop(name, None)
         return inherited | {
             "HOME": str(self.root / "home"),
@@ -129,7 +141,7 @@ def launch(tmp_path: Path) -> Launch:
 
 @pytest.fixture
 def stand_in() -> Iterator[StandIn]:
-    with StandIn(hosts=(HOST, "localhost")) as server:
+    with StandIn(hosts=(HOST, "localhost", "elsewhere.example")) as server:
         yield server
 
 
@@ -347,6 +359,36 @@ def test_other_hosts_go_the_same_way_undecrypted(launch: Launch, stand_in: Stand
     assert "no request to Foundry" in done.stderr
 
 
+def test_commands_that_the_client_runs(launch: Launch, stand_in: StandIn) -> None:
+    """They trust what they trusted before, through a tunnel, and Foundry through the proxy besides."""
+    with ConnectProxy(stand_in.port) as company:
+        launch.variables |= {
+            "HTTPS_PROXY": f"http://127.0.0.1:{company.port}",
+            "SSL_CERT_FILE": str(stand_in.ca_path),
+            "GIT_SSL_CAINFO": str(stand_in.ca_path),
+            "NODE_EXTRA_CA_CERTS": str(stand_in.ca_path),
+            "npm_config_cafile": str(stand_in.ca_path),
+        }
+        fetch = launch.root / "fetch.py"
+        fetch.write_text(FETCH)
+        status = "-o /dev/null -w '%{http_code}\\n'"
+        commands = {
+            "curl": f"curl -sS {status} https://{HOST}/models",
+            "python": f"{sys.executable} {fetch} https://{HOST}/models",
+            "curl elsewhere": f"curl -sS {status} https://elsewhere.example/x",
+            "git": "git ls-remote https://elsewhere.example/x",
+            "npm": "npm view x --registry https://elsewhere.example/ --fetch-retries 0",
+        }
+        commands = {name: command for name, command in commands.items() if shutil.which(command.split()[0])}
+        launch.client("exec 2>&1\n" + "\n".join(f"echo '== {name}'; {command}" for name, command in commands.items()))
+        said = launch.run().stdout
+        outcome = dict(zip(commands, said.split("== ")[1:], strict=True))
+    assert {"python", "git"} <= outcome.keys()
+    for answer in outcome.values():  # each got through TLS and heard that there is nothing
+        assert "404" in answer or "not found" in answer, said
+    assert set(company.seen) == {HOST, "elsewhere.example"}
+
+
 def test_where_no_proxy_meant_foundry_it_is_reached_directly(launch: Launch, stand_in: StandIn) -> None:
     with ConnectProxy(stand_in.port) as company:
         launch.variables |= {
@@ -393,7 +435,6 @@ def test_the_real_client_through_a_company_proxy_that_its_settings_name(launch: 
         launch.variables |= {
             "CLAUDE_FOUNDRY_CLIENT": str(claude),
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            "ANTHROPIC_FOUNDRY_API_KEY": "made-up",
         }
         done = launch.run("-p", "hi")
     assert done.returncode == 0, done.stdout + done.stderr

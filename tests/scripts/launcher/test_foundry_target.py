@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from launcher.client_settings import ClientSettings
 from launcher.errors import LauncherError
-from launcher.foundry_target import FoundryTarget, find
+from launcher.foundry_target import FoundryTarget, find, sign_in_note
 
 
 def settings(variables: dict[str, str], origins: dict[str, str] | None = None) -> ClientSettings:
@@ -65,3 +67,24 @@ def test_both_are_refused_and_the_line_says_where_each_is_set() -> None:
         LauncherError, match=r"RESOURCE \(in the environment\) and .*BASE_URL \(in some/settings.json\)"
     ):
         find(settings(both, {"ANTHROPIC_FOUNDRY_BASE_URL": "some/settings.json"}))
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"ANTHROPIC_FOUNDRY_API_KEY": "k"},
+        {"AZURE_CLIENT_ID": "x"},
+        {"IDENTITY_ENDPOINT": "x"},
+        {"CLAUDE_CODE_SKIP_FOUNDRY_AUTH": "1"},
+    ],
+)
+def test_a_way_to_sign_in_needs_no_note(variables: dict[str, str], tmp_path: Path) -> None:
+    assert sign_in_note(settings({"HOME": str(tmp_path), **variables})) == ""
+
+
+def test_no_way_to_sign_in_is_noted_until_az_login(tmp_path: Path) -> None:
+    note = sign_in_note(settings({"HOME": str(tmp_path), "ANTHROPIC_FOUNDRY_API_KEY": ""}))
+    assert note.startswith("ANTHROPIC_FOUNDRY_API_KEY is not set")
+    assert "az login" in note
+    (tmp_path / ".azure").mkdir()
+    assert sign_in_note(settings({"HOME": str(tmp_path)})) == ""

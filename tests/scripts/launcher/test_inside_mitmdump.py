@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import logging
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from mitmproxy.test import taddons, tflow, tutils
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    """The script as mitmdump loads it; it reads its session's directory when it is loaded."""
+    monkeypatch.setenv("CLAUDE_FOUNDRY_SESSION", str(tmp_path / "session"))
+    (tmp_path / "session").mkdir()
+    import launcher.inside_mitmdump  # noqa: PLC0415
+
+    return importlib.reload(launcher.inside_mitmdump)
+
+
+def give(monkeypatch: pytest.MonkeyPatch, **orders: str | None) -> None:
+    monkeypatch.setattr(
+        "sys.stdin", io.StringIO(json.dumps({"upstream_auth": None, "direct_host": None} | orders) + "\n")
+    )
+
+
+def test_orders_set_what_must_not_be_seen(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    give(monkeypatch, upstream_auth="user:secret")
+    with taddons.context() as tctx:
+        tctx.options.add_option("upstream_auth", str, "", "")
+        script.Orders().load(None)
+        assert tctx.options.upstream_auth == "user:secret"
+
+
+def test_without_orders_it_ends_and_leaves_nothing(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    with pytest.raises(SystemExit):
+        script.Orders().load(None)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("direct_host", "is_direct"), [("address", True), ("other", False), (None, False)])
+def test_only_the_direct_host_goes_past_the_corporate_proxy(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, direct_host: str | None, is_direct: bool
+) -> None:
+    give(monkeypatch, direct_host=direct_host)
+    orders = script.Orders()
+    with taddons.context():
+        orders.load(None)
+    flow = tflow.tflow(req=tutils.treq(host="address", authority=b""))
+    flow.server_conn.via = ("http", ("corp", 3128))
+    before = flow.server_conn
+    orders.requestheaders(flow)
+    assert (flow.server_conn is not before) == is_direct
+    assert (flow.server_conn.via is None) == is_direct
+    assert flow.server_conn.address == before.address
+
+
+def test_notices_are_kept_one_a_line(script: ModuleType, tmp_path: Path) -> None:
+    keeper = script.NoticesForTheEnd()
+    logger = logging.getLogger("foundry_compress")
+    keeper.running()
+    try:
+        logger.warning("one\n thing: %s", "x")
+        logger.info("not this")
+    finally:
+        keeper.done()
+    logger.warning("nor this")
+    assert (tmp_path / "session" / "notices").read_text() == "one thing: x\n"
