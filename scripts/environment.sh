@@ -134,11 +134,16 @@ environment_make_venv() {
 
 environment_install() {
     environment_uv_install && return
-    # Where pip is told of another package index and uv is not, as in many companies: what pip knows, for this once.
-    if [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]; then
-        index=$(environment_pip_index)
-        [ -n "$index" ] && UV_DEFAULT_INDEX=$index environment_uv_install && return
-    fi
+    # In companies the network's certificates are often known to the system only, and the package index to pip only:
+    # with what those know, for this once.
+    (
+        export UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 # the newer and the older name
+        environment_uv_install && exit
+        [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ] || exit 1
+        UV_DEFAULT_INDEX=$(environment_pip_index)
+        export UV_DEFAULT_INDEX
+        [ -n "$UV_DEFAULT_INDEX" ] && environment_uv_install
+    ) && return
     environment_fail "could not install the packages ($(environment_last_line)): check the network or your package index (UV_DEFAULT_INDEX) and start again; all of it: $log"
 }
 
@@ -157,5 +162,5 @@ environment_pip_index() {
 
 environment_last_line() {
     # Without the user and password that a package index's address may hold.
-    awk 'NF { line = $0 } END { print line }' "$log" | sed -e 's#//[^/@ ]*@#//#g' -e 's/^[[:space:]×╰─▶├│]*//' | cut -c1-200
+    awk 'NF && !/^ *hint:/ { line = $0 } END { print line }' "$log" | sed -e 's#//[^/@ ]*@#//#g' -e 's/^[[:space:]×╰─▶├│]*//' | cut -c1-200
 }

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,8 @@ UV = f"""#!/bin/sh
 echo "$@" >>"$UV_LOG"
 sleep "${{UV_SLEEP:-0}}"
 case "$1 $*" in
-    *"${{UV_FAILS:-never}}"*) echo "first line" >&2; echo "error: no route to //user:secret@index" >&2; exit 1 ;;
+    *"${{UV_FAILS:-never}}"*)
+        printf '%s\\n' "first line" "error: no route to //user:secret@index" "hint: try" >&2; exit 1 ;;
     venv*) for last; do case $last in */.venv) venv=$last ;; esac; done
            mkdir -p "$venv/bin" && ln -s "{sys.executable}" "$venv/bin/python" ;;
 esac
@@ -87,6 +89,15 @@ class Clone:
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         self.log.write_text("")
         return lines
+
+
+def comes_true(condition: Callable[[], bool]) -> bool:
+    """Whether it does within ten seconds."""
+    for _ in range(500):
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
 
 
 @pytest.fixture
@@ -178,6 +189,18 @@ def test_what_fails_is_one_line_without_a_password(clone: Clone, fails: str, say
     assert clone.start().stdout == "ran\n"  # and the next start tries again
 
 
+def test_what_only_the_system_and_pip_know_is_tried_in_turn(clone: Clone) -> None:
+    clone.program(clone.bin / "python3", "#!/bin/sh\necho https://pip.example/simple\n")
+    text = clone.uv.read_text().replace("exit 1 ;;", 'echo "$UV_SYSTEM_CERTS $UV_DEFAULT_INDEX" >>"$UV_LOG"; exit 1 ;;')
+    clone.program(clone.uv, text)
+    assert clone.start(UV_FAILS="pip install").returncode == 2
+    assert [line for line in clone.asked() if " install " not in line and "venv" not in line] == [
+        " ",
+        "1 ",
+        "1 https://pip.example/simple",
+    ]
+
+
 def test_neither_uv_nor_python(clone: Clone) -> None:
     clone.uv.unlink()
     for tool in ("sh", "cat", "cksum", "mkdir", "rm", "mv", "dirname", "awk", "sed", "cut", "sort"):
@@ -224,13 +247,10 @@ def test_the_lock_of_a_start_that_died_is_taken_over(clone: Clone) -> None:
 def test_a_start_that_is_interrupted_leaves_no_lock(clone: Clone) -> None:
     argv = [clone.root / "scripts" / "go"]
     with subprocess.Popen(argv, env=clone.environment(UV_SLEEP="20"), start_new_session=True) as start:
-        for _ in range(500):
-            if clone.log.exists():
-                break
-            time.sleep(0.02)
+        assert comes_true(clone.log.exists)
         os.killpg(start.pid, 15)
         assert start.wait(SECONDS) != 0
-    assert not (clone.root / ".tools" / "setup.lock").exists()
+    assert comes_true(lambda: not (clone.root / ".tools" / "setup.lock").exists())
     assert clone.start().stdout == "ran\n"
 
 
