@@ -1,8 +1,8 @@
 """File readings with a line number before every line, as Read, `cat -n` and edit results give them.
 
-The number stays where a block of numbered lines starts, where the sequence jumps, and on every tenth line. The others
-follow from these: a line without a number is the line after the one above it. How far a block reaches is stated in the
-heading, so that text behind it is not taken for numbered lines.
+The number stays where a block of numbered lines starts, where the sequence jumps, and on every tenth line, and is
+aligned in the first of these only. The others follow from these: a line without a number is the line after the one
+above it. How far a block reaches is stated in the heading, so that text behind it is not taken for numbered lines.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ class Gutter(NamedTuple):
     def of(self, number: int) -> str:
         """The text that stands before line `number`."""
         return f"{number:>{self.width}}{self.mark}"
+
+    def short(self, number: int) -> str:
+        """The same without alignment: how all but the first number of a block are written."""
+        return f"{number}{self.mark}"
 
 
 class Reading(NamedTuple):
@@ -92,17 +96,20 @@ def write(items: Sequence[Item], gutter: Gutter) -> str:
     """The shortened reading. The first line of every block must be shown, not referred to."""
     out = []
     follows: int | None = None  # the number that a line without one would be given here
+    behind: int | None = None  # the number of the line above, shown or referred to
     for item in items:
         if isinstance(item, Reference):
             out.append(write_reference(item))
-            follows = None
+            follows, behind = None, item.last
             continue
         number, text = item
+        starts = behind is None or number != behind + 1
         if number is None or (number == follows and number % _KEPT_EVERY and not _misread(text, number, gutter)):
             out.append(text)
         else:
-            out.append(gutter.of(number) + text)
+            out.append((gutter.of(number) if starts else gutter.short(number)) + text)
         follows = None if number is None else number + 1
+        behind = number
     return "\n".join(out)
 
 
@@ -128,7 +135,8 @@ def unfold(text: str, blocks: Sequence[tuple[int, int]]) -> tuple[Gutter, list[I
     number, last = next(waiting)
     inside = False
     for line in lines[: len(lines) - tail]:
-        marked = line.startswith(gutter.of(number))
+        mark = gutter.short(number) if inside else gutter.of(number)
+        marked = line.startswith(mark)
         if not (inside or marked):
             items.append(Line(None, line))
             continue
@@ -138,7 +146,7 @@ def unfold(text: str, blocks: Sequence[tuple[int, int]]) -> tuple[Gutter, list[I
             items.append(reference)
             number = reference.last + 1
         else:
-            items.append(Line(number, line[len(gutter.of(number)) :] if marked else line))
+            items.append(Line(number, line[len(mark) :] if marked else line))
             number += 1
         if number > last:
             inside = False
@@ -173,4 +181,4 @@ def _number(line: str, gutter: Gutter) -> int | None:
 
 def _misread(text: str, number: int, gutter: Gutter) -> bool:
     """Whether the line, without its number, would be read as something else."""
-    return text.startswith(gutter.of(number)) or read_reference(text) is not None
+    return text.startswith(gutter.short(number)) or read_reference(text) is not None
