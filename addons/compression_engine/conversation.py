@@ -72,9 +72,7 @@ class Conversation:
         """Go back to the state after `count` messages."""
         del self.turns[count:], self.digests[count:]
 
-    def _feed(
-        self, raw: bytes, parse: Parse, treat: Callable[[str, Source, ToolResult], tuple[str, Folded | None]]
-    ) -> Turn:
+    def _feed(self, raw: bytes, parse: Parse, treat: Callable[[str, Source], tuple[str, Folded | None]]) -> Turn:
         try:
             message = parse(raw)
         except NotUnderstood:
@@ -97,7 +95,7 @@ class Conversation:
                 except NotUnderstood:
                     ordinal += 1
                     continue
-                new, change = treat(text, self._source(result, count), result)
+                new, change = treat(text, self._source(result, count))
                 if new != text:
                     tokens[ordinal] = encode_string(new, like=token)
                     splices.append(Splice(span.start, span.end, tokens[ordinal]))
@@ -111,20 +109,19 @@ class Conversation:
 
     def _source(self, result: ToolResult, count: int) -> Source:
         label = self._labels.get(result.tool_use_id, "")
-        return Source(result.tool_use_id, label if count == 1 else f"{label} ({count})")
+        return Source(result.tool_use_id, label if count == 1 else f"{label} ({count})", result.is_error)
 
-    def _fold(self, text: str, source: Source, result: ToolResult) -> tuple[str, Folded | None]:
+    def _fold(self, text: str, source: Source) -> tuple[str, Folded | None]:
         folded = None
-        if not result.is_error:
-            try:
-                folded = fold(text, source, self._shown, may_refer=self._may_refer)
-            except Exception as error:  # noqa: BLE001 - a mistake in one content module costs one result its rewrite
-                self.problems.add(type(error).__name__)
+        try:
+            folded = fold(text, source, self._shown, may_refer=self._may_refer)
+        except Exception as error:  # noqa: BLE001 - a mistake in one content module costs one result its rewrite
+            self.problems.add(type(error).__name__)
         new = folded.text if folded else text
         unfold(new, source, self._shown).show(self._shown)
         return new, folded
 
-    def _unfold(self, text: str, source: Source, _result: ToolResult) -> tuple[str, None]:
+    def _unfold(self, text: str, source: Source) -> tuple[str, None]:
         unfolded = unfold(text, source, self._shown)
         unfolded.show(self._shown)
         return unfolded.text, None

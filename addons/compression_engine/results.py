@@ -11,7 +11,7 @@ of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from compression_engine import statements, tokens, views
@@ -33,10 +33,11 @@ _DOCUMENT = re.compile(r"^(?:\{\s*[\"}]|\[\s*[\[{\"\d\]-])", re.MULTILINE)
 
 
 class Source(NamedTuple):
-    """What a result belongs to: the id of the tool call, and the file or command that it was about."""
+    """What a result belongs to: the tool call, the file or command that it was about, and whether it failed."""
 
     tool_use_id: str
     label: str
+    is_error: bool = False
 
 
 class Folded(NamedTuple):
@@ -69,13 +70,12 @@ def fold(text: str, source: Source, shown: Shown, *, may_refer: bool = True) -> 
         return None
     if statements.stand_in(text):
         return None  # ours already, or a look-alike: either way it is left as it is
-    code = statements.code_for(source.tool_use_id)
     earlier = shown if may_refer else Shown()
     out = []
     kinds: dict[str, None] = {}
     first = 1
     for stretch, is_reminder in _stretches(text):
-        view = None if is_reminder else _best_view(stretch, first, code, source.label, earlier)
+        view = None if is_reminder else _best_view(stretch, first, source, earlier)
         out.append(view.text if view else stretch)
         if view:
             kinds[view.kind] = None
@@ -129,15 +129,21 @@ def _stretches(text: str) -> Iterator[tuple[str, bool]]:
             yield part, False
 
 
-def _best_view(stretch: str, first: int, code: str, label: str, shown: Shown) -> views.View | None:
+def _best_view(stretch: str, first: int, source: Source, shown: Shown) -> views.View | None:
     """The shortest view of `stretch`, with its heading, that is shorter than it and can be read back."""
+    code = statements.code_for(source.tool_use_id)
     best: views.View | None = None
-    for view in views.views_of(stretch, first, label, shown):
+    if source.is_error:
+        failure = views.view_of_failure(stretch)
+        candidates: Iterable[views.View] = [failure] if failure else []
+    else:
+        candidates = views.views_of(stretch, first, source.label, shown)
+    for view in candidates:
         text = statements.write_heading(code, view.facts) + view.text
         if len(text) >= len(best.text if best else stretch):
             continue
         heading = statements.read_heading(text, code)
-        back = views.read(heading, first, label, shown) if heading else None
+        back = views.read(heading, first, source.label, shown) if heading else None
         if back is not None and back.text == view.original:
             best = view._replace(text=text)
     return best

@@ -23,7 +23,7 @@ from compression_engine.content.lines import Item, Line, split_positions
 from compression_engine.history import Place, Shown
 from compression_engine.statements import Heading, Reference
 
-__all__ = ["Stretch", "View", "read", "read_plain", "views_of"]
+__all__ = ["Stretch", "View", "read", "read_plain", "view_of_failure", "views_of"]
 
 
 class View(NamedTuple):
@@ -41,6 +41,12 @@ class Stretch(NamedTuple):
     text: str
     numbered: bool
     lines: list[Line]
+
+
+def view_of_failure(text: str) -> View | None:
+    """The one view of a result that reports a failure: every word stays in its place, terminal codes go."""
+    original = terminal.shown(text)
+    return None if original == text else View("terminal", (statements.NO_CODES,), original, original)
 
 
 def views_of(text: str, first: int, label: str, shown: Shown) -> Iterator[View]:

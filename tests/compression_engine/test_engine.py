@@ -134,7 +134,7 @@ def test_only_texts_of_results_change(messages: list[Any]) -> None:
     after = json.loads(arrived)
     for sent, got in zip(json.loads(raw)["messages"], after["messages"], strict=True):
         for one, other in zip(sent["content"], got["content"], strict=True):
-            if isinstance(one, dict) and one["type"] == "tool_result" and not one.get("is_error"):
+            if isinstance(one, dict) and one["type"] == "tool_result":
                 if isinstance(one["content"], str):
                     assert one["content"].count(REMINDER) == other["content"].count(REMINDER)
                     other["content"] = one["content"]
@@ -252,9 +252,14 @@ def test_a_lone_surrogate_costs_nothing() -> None:
     assert restore(arrived) == raw
 
 
-def test_errors_are_left_alone() -> None:
-    raw = body([*turns(), call("toolu_9", "Bash", command="x"), result("toolu_9", READING, is_error=True)])
-    assert rewrite(raw) == raw
+def test_errors_keep_every_word_in_its_place() -> None:
+    for text in (READING, "\n".join(f"src/a.py:{n}:x" for n in range(40)), "the same line, again and again\n" * 40):
+        raw = body([*turns(), call("toolu_9", "Bash", command="x"), result("toolu_9", text, is_error=True)])
+        assert rewrite(raw) == raw
+    colours = "\n".join(f"\x1b[1m\x1b[31merror\x1b[0m in line {n}" for n in range(40))
+    raw = body([*turns(), call("toolu_9", "Bash", command="x"), result("toolu_9", colours, is_error=True)])
+    (text,) = texts(rewrite(raw))
+    assert text.split("\n", 1)[1] == "\n".join(f"error in line {n}" for n in range(40))
 
 
 def test_a_second_reading_refers_to_the_first() -> None:
