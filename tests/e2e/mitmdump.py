@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -77,6 +78,7 @@ class Mitmdump:
             **(environment or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self._stack = ExitStack()
         self._log = home / "mitmdump.log"
 
     @property
@@ -90,20 +92,21 @@ class Mitmdump:
         return self.confdir / "mitmproxy-ca-cert.pem"
 
     def __enter__(self) -> Self:
-        self.launch()
-        if not wait_for(lambda: self.ended() or self._is_ready(), _START_SECONDS) or self.ended():
-            log = self.log()
-            self.stop()
-            raise AssertionError(f"mitmdump did not come up:\n{log}")
+        with ExitStack() as stack:
+            stack.enter_context(self.launched())
+            came_up = wait_for(lambda: self._ended() or self._is_ready(), _START_SECONDS) and not self._ended()
+            assert came_up, f"mitmdump did not come up:\n{self.log()}"
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        self._stack.close()
 
-    def launch(self) -> None:
-        """Start it and do not wait."""
+    @contextmanager
+    def launched(self) -> Iterator[None]:
+        """Start it and do not wait; it is stopped at the end of the `with` block."""
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -113,21 +116,22 @@ class Mitmdump:
                 env=self._environment,
                 cwd=self.home,
             )
+        try:
+            yield
+        finally:
+            self.stop()
 
     def exit_code(self, seconds: float = _START_SECONDS) -> int | None:
-        """How it ended by itself; None if it still runs after `seconds`."""
-        assert self._process is not None
-        try:
-            return self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
+        """How it ends by itself; None if it still runs after `seconds`."""
+        with self.launched():
+            wait_for(self._ended, seconds)
+            return self._process.returncode if self._process else None
 
-    def ended(self) -> bool:
-        assert self._process is not None
-        return self._process.poll() is not None
+    def _ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
 
     def stop(self) -> None:
-        if self._process is None or self.ended():
+        if self._process is None or self._ended():
             return
         self._process.terminate()
         try:

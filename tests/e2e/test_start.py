@@ -73,8 +73,7 @@ def test_the_proxy_listens_on_loopback_only(tmp_path: Path) -> None:
 def test_what_the_user_sets_stands(tmp_path: Path) -> None:
     options = {"upstream_cert": "true", "http2": "true", "listen_host": "127.0.0.2"}
     proxy = Mitmdump(tmp_path, options=options)
-    proxy.launch()
-    assert proxy.logged("mode lossless")
-    proxy.stop()
-    assert f"listening at 127.0.0.2:{proxy.port}" in proxy.log()
+    with proxy.launched():
+        assert proxy.logged(f"listening at 127.0.0.2:{proxy.port}")
+        assert proxy.logged("mode lossless")
     assert "Set, because nobody else did" not in proxy.log()

@@ -133,7 +133,6 @@ def test_bad_options_end_mitmdump_with_one_line(given: list[str], line: str, tmp
     """
     arguments = [part for setting in given for part in ("--set", setting)]
     proxy = Mitmdump(tmp_path, arguments=arguments)
-    proxy.launch()
     assert proxy.exit_code() == 1, proxy.log()
     assert proxy.log().count(line) == 1, proxy.log()
     assert "Traceback" not in proxy.log()
