@@ -25,10 +25,12 @@ __all__ = ["Folded", "Source", "Unfolded", "fold", "unfold"]
 _BREAK_EVEN = 8
 # Below this many characters nothing can.
 _LEAST_CHARACTERS = 60
-# No client sends results as long as this; looking into them is not worth the time. In characters.
-_LONGEST = 1_000_000
+# Clients cap results far below this (Claude Code: 30,000 characters of output, 25,000 tokens of a file). What is longer
+# is left as it is, always, so that the work for a request is bounded by a rule and not by a clock. In characters.
+_LONGEST = 250_000
 
-_REMINDER = re.compile(r"(<system-reminder>.*?</system-reminder>)", re.DOTALL)
+_REMINDER = ("<system-reminder>", "</system-reminder>")
+
 _DOCUMENT = re.compile(r"^(?:\{\s*[\"}]|\[\s*[\[{\"\d\]-])", re.MULTILINE)
 
 
@@ -96,7 +98,7 @@ def unfold(text: str, source: Source, shown: Shown) -> Unfolded:
     readings = []
     output: list[Line] = []
     first = 1
-    for at, part in enumerate(_REMINDER.split(text)):
+    for at, part in enumerate(_split_reminders(text)):
         if at % 2:
             out.append(part)
             first += part.count("\n")
@@ -115,9 +117,21 @@ def unfold(text: str, source: Source, shown: Shown) -> Unfolded:
     return Unfolded("".join(out), source.label, readings, output)
 
 
+def _split_reminders(text: str) -> list[str]:
+    """`text` cut around its reminders: every second piece is one."""
+    opening, closing = _REMINDER
+    pieces: list[str] = []
+    at = 0
+    while (start := text.find(opening, at)) >= 0 and (end := text.find(closing, start)) >= 0:
+        end += len(closing)
+        pieces += (text[at:start], text[start:end])
+        at = end
+    return [*pieces, text[at:]]
+
+
 def _stretches(text: str) -> Iterator[tuple[str, bool]]:
     """The stretches of `text`, and which of them are reminders."""
-    for at, part in enumerate(_REMINDER.split(text)):
+    for at, part in enumerate(_split_reminders(text)):
         if at % 2:
             yield part, True
         elif part:

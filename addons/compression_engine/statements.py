@@ -38,6 +38,7 @@ __all__ = [
     "Heading",
     "Reference",
     "code_for",
+    "is_line",
     "read_document",
     "read_grouped",
     "read_heading",
@@ -95,6 +96,7 @@ _ANY = re.compile(
     r"\[view \d{6}: |^\[lines \d{1,9}-\d{1,9} as |^\[line above \d{1,9} more times\]$|^\[next \d{1,9} lines: ",
     re.MULTILINE,
 )
+_OPENINGS = ("[view ", "[lines ", "[line above ", "[next ")
 _NUMBERED = re.compile(r"(?:lines ((?:\d{1,9}-\d{1,9}, )*\d{1,9}-\d{1,9}): )?every 10th line numbered")
 
 
@@ -110,7 +112,12 @@ def code_for(tool_use_id: str) -> str:
 
 def stand_in(text: str) -> bool:
     """Whether `text` holds anything of the form of a statement, whoever wrote it."""
-    return _ANY.search(text) is not None
+    return any(opening in text for opening in _OPENINGS) and _ANY.search(text) is not None
+
+
+def is_line(line: str) -> bool:
+    """Whether `line` opens like a statement."""
+    return line.startswith(_OPENINGS)
 
 
 def write_heading(code: str, facts: tuple[str, ...]) -> str:

@@ -112,7 +112,8 @@ def _document(text: str) -> View | None:
 
 def _output(text: str, first: int, label: str, shown: Shown) -> View:
     lines = split_positions(text, first)
-    items = shown.refer(Place(label, numbered=False), lines, [failures.is_failure(line.text) for line in lines])
+    fails = failures.find([line.text for line in lines])
+    items = shown.refer(Place(label, numbered=False), lines, fails)
     texts = [statements.write_reference(item) if isinstance(item, Reference) else item.text for item in items]
     kinds: list[str] = []
     facts: list[str] = []
@@ -122,22 +123,22 @@ def _output(text: str, first: int, label: str, shown: Shown) -> View:
     if (grouped := search_hits.group(texts)) is not None:
         kinds.append("search-hits")
         facts.append(statements.write_grouped(grouped.base))
-        texts = grouped.lines
-    else:
-        if (folded := repeated_lines.fold(texts)) is not None:
-            kinds.append("repeated-lines")
-            facts.append(statements.REPEATS)
-            texts = folded
-        if (folded := alike_lines.fold(texts, [_stays(line) for line in texts])) is not None:
-            kinds.append("alike-lines")
-            facts.append(statements.PATTERNS)
-            texts = folded
+        return View("+".join(kinds), tuple(facts), "\n".join(grouped.lines), text)
+    if (folded := repeated_lines.fold(texts, failures.find(texts))) is not None:
+        kinds.append("repeated-lines")
+        facts.append(statements.REPEATS)
+        texts = folded
+    if (folded := alike_lines.fold(texts, _stays(texts))) is not None:
+        kinds.append("alike-lines")
+        facts.append(statements.PATTERNS)
+        texts = folded
     return View("+".join(kinds), tuple(facts), "\n".join(texts), text)
 
 
-def _stays(line: str) -> bool:
-    """Whether a line is not to be taken apart: it tells of a failure or names a place in the source, or is ours."""
-    return failures.is_failure(line) or failures.is_location(line) or statements.stand_in(line)
+def _stays(texts: Sequence[str]) -> list[bool]:
+    """Which lines are not to be taken apart: those that tell of a failure or where it is, and statements of ours."""
+    fails = zip(failures.find(texts), failures.find_locations(texts), map(statements.is_line, texts), strict=True)
+    return [any(reasons) for reasons in fails]
 
 
 def _read_output(heading: Heading, first: int, label: str, shown: Shown) -> Stretch | None:

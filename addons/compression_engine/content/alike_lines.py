@@ -21,8 +21,7 @@ from compression_engine.statements import read_pattern, write_pattern
 
 __all__ = ["fold", "unfold"]
 
-_WORD = r"[\w./@+~%#-]+"
-_PIECES = re.compile(rf"{_WORD}|(?:(?!{_WORD}).)+", re.DOTALL)
+_PIECES = re.compile(r"[\w./@+~%#-]+|[^\w./@+~%#-]+")
 _GAP = "*"
 _REST = "**"
 _LEAST_LINES = 3

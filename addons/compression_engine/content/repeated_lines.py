@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from compression_engine.content.failures import is_failure
 from compression_engine.statements import read_repeat, write_repeat
 
 __all__ = ["fold", "unfold"]
@@ -14,13 +13,16 @@ __all__ = ["fold", "unfold"]
 _WORTH_STATING = 60
 
 
-def fold(lines: Sequence[str]) -> list[str] | None:
-    """Every run as its line and one statement; None where no run is worth it. Failures stay as they are."""
+def fold(lines: Sequence[str], stays: Sequence[bool]) -> list[str] | None:
+    """Every run as its line and one statement; None where no run is worth it.
+
+    `stays` says for each line whether it is to be left as it is.
+    """
     out: list[str] = []
     folded = False
-    for line, run in groupby(lines):
+    for (line, stay), run in groupby(zip(lines, stays, strict=True)):
         copies = sum(1 for _ in run)
-        if copies > 1 and (copies - 1) * (len(line) + 1) >= _WORTH_STATING and not is_failure(line):
+        if copies > 1 and (copies - 1) * (len(line) + 1) >= _WORTH_STATING and not stay:
             out += (line, write_repeat(copies - 1))
             folded = True
         else:

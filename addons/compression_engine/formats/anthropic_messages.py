@@ -20,7 +20,7 @@ _CONTENTS = ("content",)
 _EDITS = ("new_string",)
 
 _MARKED = b'"cache_control"'
-_PLAIN_TEXT = re.compile(rb'\{"role":"(user|assistant|system)","content":("(?:[^"\\]|\\.)*")\}', re.DOTALL)
+_PLAIN_TEXT = re.compile(rb'\{"role":"(user|assistant|system)","content":("[^"\\]*+(?:\\.[^"\\]*+)*+")\}', re.DOTALL)
 
 
 def read(body: bytes) -> Request:

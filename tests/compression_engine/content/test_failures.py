@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from compression_engine.content.failures import is_failure
+from compression_engine.content.failures import find, find_locations
 
 
 @pytest.mark.parametrize(
@@ -22,9 +22,20 @@ from compression_engine.content.failures import is_failure
     ],
 )
 def test_failures_are_seen(line: str) -> None:
-    assert is_failure(line)
+    assert find([line, ""]) == [True, False]
 
 
 @pytest.mark.parametrize("line", ["", "ok   pkg/a  0.1s", "PASS", "Compiling serde v1.0"])
 def test_success_is_none(line: str) -> None:
-    assert not is_failure(line)
+    assert find([line]) == [False]
+
+
+def test_places_in_the_source_are_seen() -> None:
+    assert find_locations(["src/a.py:12: in f", "   --> src/lib.rs:3:62", "a.go:7 b", "at 12:30:15", "v1.2:x", ""]) == [
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
