@@ -69,6 +69,8 @@ class Shown:
 
         `stays` says for each line whether it is to be shown in any case.
         """
+        if not self._runs:
+            return list(lines)
         limits = _run_ends(lines, stays)
         out: list[Item] = []
         at = 0

@@ -93,6 +93,8 @@ def fold(text: str, source: Source, shown: Shown, *, may_refer: bool = True) -> 
 
 def unfold(text: str, source: Source, shown: Shown) -> Unfolded:
     """The text that `fold` was given, or `text` itself where nothing of ours stands in it."""
+    if len(text) > _LONGEST:
+        return Unfolded(text, source.label, [], [])
     code = statements.code_for(source.tool_use_id)
     out = []
     readings = []

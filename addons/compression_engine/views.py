@@ -124,21 +124,27 @@ def _output(text: str, first: int, label: str, shown: Shown) -> View:
         kinds.append("search-hits")
         facts.append(statements.write_grouped(grouped.base))
         return View("+".join(kinds), tuple(facts), "\n".join(grouped.lines), text)
-    if (folded := repeated_lines.fold(texts, failures.find(texts))) is not None:
+    if len(items) < len(lines):
+        fails = failures.find(texts)
+    if (folded := repeated_lines.fold(texts, fails)) is not None:
         kinds.append("repeated-lines")
         facts.append(statements.REPEATS)
         texts = folded
-    if (folded := alike_lines.fold(texts, _stays(texts))) is not None:
+        fails = failures.find(texts)
+    if (folded := alike_lines.fold(texts, _stays(texts, fails))) is not None:
         kinds.append("alike-lines")
         facts.append(statements.PATTERNS)
         texts = folded
     return View("+".join(kinds), tuple(facts), "\n".join(texts), text)
 
 
-def _stays(texts: Sequence[str]) -> list[bool]:
+def _stays(texts: Sequence[str], fails: Sequence[bool]) -> list[bool]:
     """Which lines are not to be taken apart: those that tell of a failure or where it is, and statements of ours."""
-    fails = zip(failures.find(texts), failures.find_locations(texts), map(statements.is_line, texts), strict=True)
-    return [any(reasons) for reasons in fails]
+    locations = failures.find_locations(texts)
+    return [
+        fail or location or statements.is_line(text)
+        for fail, location, text in zip(fails, locations, texts, strict=True)
+    ]
 
 
 def _read_output(heading: Heading, first: int, label: str, shown: Shown) -> Stretch | None:

@@ -98,39 +98,46 @@ def unfold(lines: Sequence[str]) -> list[str]:
 def _longest_run(cuts: Sequence[Sequence[str]], at: int) -> _Run | None:
     """The run of like lines from `at` that saves most, if one saves enough."""
     growing = _Growing(cuts[at])
-    best = whole = None  # `whole`: of the runs without a rest
+    best = whole = at  # ends of the runs that save most; `whole`: of those without a rest
     most = most_whole = float(_LEAST_SAVING)
     for end in range(at + 2, len(cuts) + 1):
         growing.take(cuts[end - 1])
-        if growing.saving <= 1 or (best is not None and end - best.end > _PATIENCE):
+        if growing.saving <= 1 or (best > at and end - best > _PATIENCE):
             break
         total = (end - at - 1) * growing.saving - _PATTERN_COST
         if total > most and end - at >= _LEAST_LINES:
-            best, most = growing.run(end), total
-            if not best.rest:
-                whole, most_whole = best, most
-    if best is None or not (best.varies or best.rest):
+            best, most = end, total
+            if not growing.rest:
+                whole, most_whole = end, total
+    if whole > at and most_whole / (whole - at) > _RATE * most / (best - at):
+        best = whole
+    if best == at:
         return None
-    if whole is not None and most_whole / (whole.end - at) > _RATE * most / (best.end - at):
-        return whole
-    return best
+    growing = _Growing(cuts[at])
+    for pieces in cuts[at + 1 : best]:
+        growing.take(pieces)
+    run = growing.run(best)
+    return run if run.varies or run.rest else None
 
 
 class _Growing:
-    """What the lines taken so far share with the first of them. `saving`: what this is worth in each further line."""
+    """What the lines taken so far share with the first of them.
+
+    `saving` is what this is worth in each further line, `rest` whether they go on differently behind it.
+    """
 
     def __init__(self, first: Sequence[str]) -> None:
         self._first = first[:_MOST_PIECES]
         self._worth = [_tokens(piece) for piece in self._first]
         self._shared = [True] * len(self._first)
         self._head = len(self._first)
-        self._rest = len(first) > self._head
+        self.rest = len(first) > self._head
         self.saving = sum(self._worth)
 
     def take(self, pieces: Sequence[str]) -> None:
         """Take one more line."""
         head = _common_structure(self._first, pieces, self._head)
-        self._rest = self._rest or head < self._head or len(pieces) > head
+        self.rest = self.rest or head < self._head or len(pieces) > head
         for place in range(self._head):
             if self._shared[place] and (place >= head or pieces[place] != self._first[place]):
                 self._shared[place] = False
@@ -140,15 +147,15 @@ class _Growing:
     def run(self, end: int) -> _Run:
         """The lines taken so far; what varies at the end is part of the rest."""
         head = self._head
-        while self._rest and head and not self._shared[head - 1]:
+        while self.rest and head and not self._shared[head - 1]:
             head -= 1
-        return _Run(end, head, tuple(place for place in range(head) if not self._shared[place]), self._rest)
+        return _Run(end, head, tuple(place for place in range(head) if not self._shared[place]), self.rest)
 
 
 def _common_structure(first: Sequence[str], pieces: Sequence[str], head: int) -> int:
     """Up to which piece both have words at the same places and the same between them."""
-    for place in range(min(head, len(pieces))):
-        if pieces[place] != first[place] and not (_is_word(pieces[place]) and _is_word(first[place])):
+    for place, (one, other) in enumerate(zip(first[:head], pieces, strict=False)):
+        if one != other and not (_is_word(one) and _is_word(other)):
             return place
     return min(head, len(pieces))
 

@@ -26,21 +26,23 @@ _WORDS = (
     *("\u2717", "\u2718", "\u2716", "\u00d7", "\u274c"),  # crosses, as test runners and linters print them
 )
 # pytest shows what it compared behind an `E`.
-_COMPARED = re.compile(r"E\s")
+_COMPARED = ("E ", "E\t")
 _LOCATION = re.compile(r"\.\w{1,4}:\d")
 
 
 def find(lines: Sequence[str]) -> list[bool]:
     """For each of `lines` whether it may tell of a failure."""
-    lowered = [line.lower() for line in lines]
-    whole = "\n".join(lowered)
+    whole = "\n".join(lines).lower()
     words = [word for word in _WORDS if word in whole]
+    if not words:
+        return [line.startswith(_COMPARED) for line in lines]
+    # Of few characters are there more in lower case, and none of these is a line end.
     return [
-        any(word in low for word in words) or _COMPARED.match(line) is not None
-        for line, low in zip(lines, lowered, strict=True)
+        line.startswith(_COMPARED) or any(word in low for word in words)
+        for line, low in zip(lines, whole.split("\n"), strict=True)
     ]
 
 
 def find_locations(lines: Sequence[str]) -> list[bool]:
     """For each of `lines` whether it names a line of a source file, as compilers and failing tests do."""
-    return [_LOCATION.search(line) is not None for line in lines]
+    return [":" in line and _LOCATION.search(line) is not None for line in lines]
