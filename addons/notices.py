@@ -64,6 +64,13 @@ class Notices:
         """Something of ours went wrong, and the client's own bytes go on."""
         self.say(f"{where} failed ({reason}): what the client sent goes out as it is", level=logging.ERROR)
 
+    def result_left_alone(self, error: str) -> None:
+        """The engine could not rewrite a tool result, because of a mistake of ours; `error` is an exception's name."""
+        self.say(
+            f"A tool result could not be rewritten and passed as it was ({error}): this is a mistake of Foundry "
+            "Compress, please report it; the rest of the request was treated as usual"
+        )
+
     def only_other_hosts(self, connections: int) -> None:
         """Clients use this proxy, but not for Foundry."""
         self._once(

@@ -54,6 +54,8 @@ async def treat(
     if isinstance(result, EngineFailure):
         notices.failure("The engine", result.reason)
         return Treatment(FAILED, bytes_before=size, bytes_after=size)
+    for problem in sorted(result.problems):
+        notices.result_left_alone(problem)
     if result.outcome is not Outcome.REWRITTEN:
         return Treatment(result.outcome, bytes_before=size, bytes_after=size)
     observe = mode is Mode.OBSERVE

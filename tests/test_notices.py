@@ -23,6 +23,10 @@ from notices import Notices, where_it_broke
             lambda notices: notices.failure("The engine", "ValueError at x.py:1"),
             "The engine failed (ValueError at x.py:1)",
         ),
+        (
+            lambda notices: notices.result_left_alone("IndexError"),
+            "could not be rewritten and passed as it was (IndexError)",
+        ),
         (lambda notices: notices.only_other_hosts(3), "3 connection(s)"),
         (lambda notices: notices.nobody_came("127.0.0.1:8080"), "HTTPS_PROXY=http://127.0.0.1:8080"),
         (lambda notices: notices.say("an option is in the way"), "an option is in the way"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
@@ -22,6 +23,11 @@ class _Engine(Engine):
             raise ValueError
         if body == b"dull":
             return Rewrite(body, Outcome.NOTHING_TO_DO)
+        if body == b"part":
+            problems = frozenset({"IndexError", "KeyError"})
+            return Rewrite(body[1:], Outcome.REWRITTEN, (ResultChange("stub", 9, 6),), problems)
+        if body == b"none":
+            return Rewrite(body, Outcome.NOTHING_TO_DO, problems=frozenset({"TypeError"}))
         return Rewrite(body[1:], Outcome.REWRITTEN, (ResultChange("stub", 9, 6),))
 
 
@@ -55,3 +61,14 @@ async def test_outcomes(request_: Request, mode: Mode, expected: Treatment, engi
     before = request_.copy()
     assert await treat(request_, FORMAT, mode, engine, Notices()) == expected
     assert request_.get_state() == before.get_state()
+
+
+async def test_mistakes_of_the_engine_are_told_of_once_and_cost_no_other_result_its_rewrite(
+    engine: EngineWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    notices = Notices()
+    for _ in range(2):
+        assert (await treat(_request(b"part"), FORMAT, Mode.LOSSLESS, engine, notices)).outcome == "rewritten"
+        assert (await treat(_request(b"none"), FORMAT, Mode.LOSSLESS, engine, notices)).outcome == "nothing-to-do"
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [message.partition("(")[2].partition(")")[0] for message in told] == ["IndexError", "KeyError", "TypeError"]
