@@ -7,10 +7,15 @@ Use: `FOUNDRY_STAND_IN_PORT=… mitmdump -s addons/foundry_compress.py -s script
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-_DOMAINS = (".services.ai.azure.com", ".openai.azure.com", ".cognitiveservices.azure.com")
+sys.path.append(str(Path(__file__).resolve().parents[2] / "addons"))
+
+import host_rules  # noqa: E402 (the path comes first)
+
 # Read at load: a missing variable ends mitmdump at start instead of letting a demo call the real service.
 _PORT = int(os.environ["FOUNDRY_STAND_IN_PORT"])
 
@@ -18,5 +23,5 @@ _PORT = int(os.environ["FOUNDRY_STAND_IN_PORT"])
 def server_connect(data: ServerConnectionHookData) -> None:
     """Change where the connection goes; the name that TLS asks for and verifies stays the client's."""
     address = data.server.address
-    if address and address[0].lower().endswith(_DOMAINS):
+    if address and host_rules.is_foundry_host(address[0]):
         data.server.address = ("127.0.0.1", _PORT)

@@ -27,10 +27,11 @@ from typing import Any, Self
 from demo.answers import BYTES_PER_TOKEN, Answer, Refusal, bad_request, events, message
 from demo.certificate import write_certificate
 from demo.conversation import CONVERSATION
+from host_rules import FOUNDRY_DOMAINS
 
 __all__ = ["Request", "Script", "StandIn"]
 
-_HOSTS = ("*.services.ai.azure.com", "*.openai.azure.com", "*.cognitiveservices.azure.com")
+_HOSTS = tuple(f"*.{domain}" for domain in FOUNDRY_DOMAINS)
 _LARGEST_BODY = 64 * 1024 * 1024
 _REQUESTS_KEPT = 500
 _CONNECTIONS = 64

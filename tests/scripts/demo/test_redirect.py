@@ -28,6 +28,8 @@ def address_after(redirect: ModuleType, address: Any) -> Any:
         "MADE-UP.Services.AI.Azure.com",
         "made-up.openai.azure.com",
         "made-up.cognitiveservices.azure.com",
+        "made-up.services.ai.azure.us",
+        "made-up.openai.azure.cn",
     ],
 )
 def test_foundry_goes_to_the_stand_in(redirect: ModuleType, host: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 from demo.answers import Answer, Refusal, overloaded, unauthorized
 from demo.conversation import CONVERSATION
 from demo.stand_in import Request, StandIn
+from host_rules import FOUNDRY_DOMAINS
 
 HOST = "made-up.services.ai.azure.com"
 MESSAGES = "/anthropic/v1/messages?beta=true"
@@ -55,6 +56,17 @@ def test_the_number_of_assistant_messages_chooses_the_answer() -> None:
 
     assert said == ["first", "second", "first"]
     assert over == "Done."
+
+
+@pytest.mark.parametrize("domain", FOUNDRY_DOMAINS)
+def test_it_has_a_certificate_for_every_name_that_is_led_to_it(domain: str) -> None:
+    with StandIn([]) as stand_in:
+        trust = ssl.create_default_context(cafile=str(stand_in.ca_path))
+        with (
+            socket.create_connection(("127.0.0.1", stand_in.port), timeout=20) as plain,
+            trust.wrap_socket(plain, server_hostname=f"made-up.{domain}") as encrypted,
+        ):
+            assert encrypted.version()
 
 
 def test_a_callable_is_handed_the_request() -> None:
