@@ -10,7 +10,8 @@ between two commas, or a row that ends early, means that the object has no such 
 in all rows and does not stand in them. `key{a,b}` is an object whose values take a cell each; `key?{a,b}` is one cell:
 `{1,2}`, or behind a `+` anything else; `key[a,b]` is one cell, an array of such objects: `[1,2;3,4]`. What stands
 behind a `~` is no row but a value of its own. `{rows` is the same for the values of an object; each row begins with its
-key. A `…` stands where the text ends before the brackets are closed.
+key. A string behind a `^` begins with the `url` of its object, which is not repeated. A `…` stands where the text ends
+before the brackets are closed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ import re
 from collections.abc import Sequence
 from typing import NoReturn
 
+from compression_engine.content import json_links
 from compression_engine.content.json_document import MOST_DEEP, NUMBER_OR_WORD, STRING, Object, Value
+from compression_engine.content.json_links import MARK
 from compression_engine.content.json_rows import Column, Kind, Table, tabulate
 
 __all__ = ["END", "read", "write"]
@@ -29,7 +32,7 @@ END = "…"
 # What is longer stands on several lines. In characters.
 _LINE = 100
 
-_FREE = r'[^,;=\[\]{}"\\\x00-\x1f\x7f…\s+~?][^,;\[\]{}"\\\x00-\x1f\x7f…%s]*+'
+_FREE = r'[^,;=\[\]{}"\\\x00-\x1f\x7f…\s+~?^][^,;\[\]{}"\\\x00-\x1f\x7f…%s]*+'
 _WORD = re.compile(_FREE % "")
 _KEY_WORD = re.compile(_FREE % "=?")
 _STRING = re.compile(STRING)
@@ -42,7 +45,7 @@ _MOST_CELLS = 3_000_000
 
 def write(value: Value, opened: int = 0) -> str:
     """The view of `value`, of which the last `opened` levels of brackets are not closed."""
-    return _write(value, opened) + (END if opened else "")
+    return _write(json_links.shorten(value), opened) + (END if opened else "")
 
 
 def read(view: str, at: int) -> tuple[Value, int, int] | None:
@@ -50,7 +53,9 @@ def read(view: str, at: int) -> tuple[Value, int, int] | None:
     reader = _Reader(view, at)
     try:
         value = reader.value(0)
-    except (_MalformedError, IndexError):
+        if reader.links:
+            value = json_links.expand(value)
+    except (_MalformedError, json_links.TooManyError, IndexError):
         return None
     if reader.opened:
         reader.at += 1
@@ -84,12 +89,13 @@ def _write(value: Value, opened: int = 0, *, inline: bool = False) -> str:
 
 
 def _scalar(token: str) -> str:
+    if token[0] == MARK:
+        text = token[2:-1]
+        return MARK + (text if not text or (_WORD.fullmatch(text) and text[-1] != " ") else token[1:])
     if token[0] != '"':
         return token
     text = token[1:-1]
-    if _WORD.fullmatch(text) and not _AMBIGUOUS.fullmatch(text) and text[-1] != " ":
-        return text
-    return token
+    return text if _WORD.fullmatch(text) and not _AMBIGUOUS.fullmatch(text) and text[-1] != " " else token
 
 
 def _key(token: str) -> str:
@@ -160,6 +166,7 @@ class _Reader:
         self.view = view
         self.at = at
         self.opened = 0
+        self.links = False
         self._cells = 0
 
     def value(self, depth: int) -> Value:
@@ -171,8 +178,19 @@ class _Reader:
             return self._object(depth)
         if first == '"':
             return self._match(_STRING)
+        if first == MARK:
+            return MARK + self._rest_of_link()
         word = self._match(_WORD)
         return word if _EXACT.fullmatch(word) else f'"{word}"'
+
+    def _rest_of_link(self) -> str:
+        self.links = True
+        self.at += 1
+        if self.view[self.at : self.at + 1] == '"':
+            return self._match(_STRING)
+        word = _WORD.match(self.view, self.at)
+        self.at = word.end() if word else self.at
+        return f'"{word[0] if word else ""}"'
 
     def _array(self, depth: int) -> list[Value]:
         self._enter(depth)

@@ -55,6 +55,27 @@ def test_values_of_an_object_are_rows_behind_their_keys() -> None:
     assert folded(json.dumps(packages, indent=2)) == "{rows version,resolved\na=1.0.0,x\n@b/c=2.1.0,y}"
 
 
+def test_addresses_do_not_repeat_the_url_of_their_object() -> None:
+    issues = [
+        {
+            "url": f"https://api.h/issues/{number}",
+            "labels_url": f"https://api.h/issues/{number}/labels{{/name}}",
+            "user": {"url": "https://api.h/users/ann", "repos_url": "https://api.h/users/ann/repos", "id": 1},
+            "reactions": {
+                "url": f"https://api.h/issues/{number}/reactions",
+                "self": f"https://api.h/issues/{number}/reactions",
+            },
+            "next": f"https://api.h/issues/{number}0",
+        }
+        for number in (1, 2)
+    ]
+    assert folded(json.dumps(issues)) == (
+        '[rows url,labels_url=^"/labels{/name}",user={url=https://api.h/users/ann,repos_url=^/repos,id=1},'
+        "reactions={url=^/reactions,self=^},next\n"
+        "https://api.h/issues/1,https://api.h/issues/10\nhttps://api.h/issues/2,https://api.h/issues/20]"
+    )
+
+
 def test_what_is_no_row_stands_among_the_rows() -> None:
     records = [
         {"name": "a", "size": 1},
@@ -132,7 +153,20 @@ def test_the_layout_is_stated_in_words(text: str, layout: str | None) -> None:
 
 NUMBERS_AND_WORDS = ["0", "-1.50", "1E+2", "true", "null"]
 STRINGS = ['""', '"x"', '"1"', '"-"', '"1.2.3"', '"a,b"', '"a=b"', '"~a"', '"+1"', '"rows"', r'"\n"', r'"\""', '"…"']
-STRINGS += ['"é"', '"a;b"', '"a?"', '"rows a"', '" "', '"a "', '"a b"', '"https://x.y/z?q=1"', '"\u2028"']
+STRINGS += [
+    '"é"',
+    '"a;b"',
+    '"a?"',
+    '"rows a"',
+    '" "',
+    '"a "',
+    '"a b"',
+    '"https://x.y/z?q=1"',
+    '"https://x.y/z"',
+    '"https://x.y"',
+    '"^/z"',
+    '"\u2028"',
+]
 SCALARS = st.sampled_from(NUMBERS_AND_WORDS + STRINGS)
 KEYS = st.sampled_from(
     ["a", "b", "c", "d e", "rows a", "1", "", "é", r"\u00e9", "a=b", "x/y", "q?", "~", "+", "…", " a", "a "]
@@ -141,7 +175,9 @@ KEYS = st.sampled_from(
 
 def objects(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     """Objects as lists of pairs: keys may come twice."""
-    alike = st.sampled_from([["a"], ["a", "b"], ["a", "b", "c"], ["a", "c"], ["b", "a"]])
+    alike = st.sampled_from(
+        [["a"], ["url", "a"], ["url", "a", "b"], ["a", "b"], ["a", "b", "c"], ["a", "c"], ["b", "a"]]
+    )
     keys = alike | st.lists(KEYS, max_size=4)
     return keys.flatmap(lambda names: st.tuples(*(st.tuples(st.just(f'"{name}"'), values) for name in names)))
 
@@ -209,7 +245,7 @@ def test_documents_one_after_the_other_come_back(
     comes_back(text[: int(len(text) * share)])
 
 
-JSON_LIKE = st.text(alphabet='[]{}",:;=~+?…\\ \nab1.etruns', max_size=60)
+JSON_LIKE = st.text(alphabet='^[]{}",:;=~+?…\\ \nab1.etruns', max_size=60)
 
 
 @settings(max_examples=200, deadline=None)
@@ -225,7 +261,20 @@ def test_any_text_comes_back(text: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(
-        st.sampled_from([*'[]{}",:;=~+?…\n', "rows ", "a", "1", "a=1", "a?{b}", "a[b]", "[rows a,b\n", "{rows a\n"])
+        st.sampled_from(
+            [
+                *'[]{}",:;=~+?^…\n',
+                "url=https://x.y/",
+                "rows ",
+                "a",
+                "1",
+                "a=1",
+                "a?{b}",
+                "a[b]",
+                "[rows a,b\n",
+                "{rows a\n",
+            ]
+        )
     ),
     st.sampled_from(
         ["minified", "indented by 2", "documents spaced", "", "nonsense", "indented by 99", "spaced, CRLF"]
@@ -243,6 +292,7 @@ def test_forged_views_do_no_harm(pieces: list[str], layout: str) -> None:
         "{a=" * 100_000,
         f'[rows a="{"x" * 50_000}",b' + "\n" * 50_000 + "]",
         "[rows " + ",".join(f"k{at}=1" for at in range(5000)) + "\n" * 5000 + "]",
+        '{url="https://' + "x" * 50_000 + '"' + ",a=^" * 50_000 + "}",
         "[rows a=[" + "1," * 5000 + "1],b" + "\n" * 5000 + "]",
     ],
 )
