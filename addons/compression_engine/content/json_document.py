@@ -49,7 +49,7 @@ class Reading(NamedTuple):
     end: int
 
 
-def read(text: str) -> Reading | None:
+def read(text: str) -> Reading | None:  # noqa: C901, PLR0912  # one loop over every token: calls would double its time
     """The documents that `text` begins with, up to what is no JSON; None where it begins with no array or object."""
     if not _BEGINNING.match(text):
         return None
@@ -58,48 +58,43 @@ def read(text: str) -> Reading | None:
     if not _COMPLETE.fullmatch(members[-1][1]):
         end -= len(members.pop()[1])
     documents: list[Value] = []
-    stack: list[Object | list[Value]] = []
-    inside: Object | list[Value] = documents
+    keys: list[str] | None = None
+    values = documents
+    stack: list[tuple[list[str] | None, list[Value]]] = []
     after_comma = ""
     for at, (key, piece, comma) in enumerate(members):
-        if not _may_follow(inside, key, piece, after_comma, first_level=not stack):
-            end = _start_of(at, text)
-            break
         if piece in _CLOSING:
-            inside = stack.pop()
+            if key or after_comma or not stack or piece != ("]" if keys is None else "}"):
+                end = _start_of(at, text)
+                break
+            keys, values = stack.pop()
         else:
-            value: Value = [] if piece == "[" else Object([], []) if piece == "{" else piece
-            _add(inside, key, value)
-            if not isinstance(value, str):
-                stack.append(inside)
-                inside = value
-        if len(stack) > MOST_DEEP:
-            return None
-        if comma and (piece in _OPENING or not stack):
+            if (keys is None) == bool(key) or bool(after_comma) != bool(values and stack):
+                end = _start_of(at, text)
+                break
+            if keys is not None:
+                keys.append(key)
+            if piece in _OPENING:
+                stack.append((keys, values))
+                inner: list[Value] = []
+                keys = None if piece == "[" else []
+                values.append(inner if keys is None else Object(keys, inner))
+                values = inner
+                if comma or len(stack) > MOST_DEEP:
+                    break
+            elif stack:
+                values.append(piece)
+            else:
+                end = _start_of(at, text)
+                break
+        if comma and not stack:
             break
         after_comma = comma
-    return Reading(documents, len(stack), end) if documents else None
-
-
-def _may_follow(inside: Object | list[Value], key: str, piece: str, after_comma: str, *, first_level: bool) -> bool:
-    """Whether a value, with its key if it has one, or a closing bracket can stand next in `inside`."""
-    if first_level:
-        return not key and piece in _OPENING
-    is_object = isinstance(inside, Object)
-    if piece in _CLOSING:
-        return not key and not after_comma and is_object == (piece == "}")
-    filled = bool(inside.keys if isinstance(inside, Object) else inside)
-    return bool(key) == is_object and bool(after_comma) == filled
+    if not documents or len(stack) > MOST_DEEP:
+        return None
+    return Reading(documents, len(stack), end)
 
 
 def _start_of(member: int, text: str) -> int:
     """Where in `text` the member with this number, from 0, begins."""
     return next(islice(_MEMBERS.finditer(text), member, None)).start()
-
-
-def _add(inside: Object | list[Value], key: str, value: Value) -> None:
-    if isinstance(inside, Object):
-        inside.keys.append(key)
-        inside.values.append(value)
-    else:
-        inside.append(value)
