@@ -14,7 +14,10 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from mitmproxy import ctx, http, tls
 from mitmproxy.addonmanager import Loader
@@ -66,6 +69,7 @@ class FoundryCompress:
         self._authority_for: tuple[Path, tuple[str, ...]] | None = None
         self._engine: EngineWorker | None = None
         self._totals = Totals()
+        self._unanswered: WeakKeyDictionary[http.HTTPFlow, Treatment] = WeakKeyDictionary()
         self._notices = Notices()
         self._set_for_user: dict[str, object] = {}
         self._is_running = False
@@ -229,8 +233,14 @@ class FoundryCompress:
                 await self._foundry_request(flow)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Let responses pass while they come in. True, never a function: one that raised would cost the client all."""
+        """Count what was saved, and let responses pass while they come in.
+
+        By True, never by a function: one that raised would cost the client everything.
+        """
         with self._fail_open("responseheaders"):
+            treatment = self._unanswered.pop(flow, None)
+            if treatment and flow.response and flow.response.status_code < HTTPStatus.BAD_REQUEST:
+                self._totals.count_answered(treatment)
             if flow.response and flow.live and not flow.error and not flow.is_replay and not flow.response.stream:
                 flow.response.stream = True
 
@@ -251,6 +261,7 @@ class FoundryCompress:
         milliseconds = (time.perf_counter() - started) * 1000
         if endpoint is not Endpoint.COUNT_TOKENS:  # nobody pays for those
             self._totals.count(treatment)
+            self._unanswered[flow] = replace(treatment, body=None)
         logger.info(
             "host=%s path=%s outcome=%s tokens_removed=%d bytes_before=%d bytes_after=%d ms=%.1f",
             host_rules.normalise_host(host),

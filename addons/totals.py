@@ -11,9 +11,10 @@ __all__ = ["Totals"]
 
 
 class Totals:
-    """Live counts of the requests that are billed.
+    """Live counts of the requests that are billed, were they answered.
 
-    Tokens are o200k_base; bytes are those of the body before content encoding.
+    Tokens are o200k_base; bytes are those of the body before content encoding. Both count once the service has
+    answered: nobody pays for a request that is refused, and a client repeats it.
     """
 
     def __init__(self) -> None:
@@ -25,15 +26,19 @@ class Totals:
         self.tokens_observed = 0
 
     def count(self, treatment: Treatment) -> None:
-        """Add one request."""
+        """Add one request, as it is sent."""
         if treatment.outcome == REWRITTEN:
             self.rewritten += 1
-            self.tokens_removed += treatment.tokens_removed
-            self.bytes_removed += treatment.bytes_before - treatment.bytes_after
         else:
             self.unchanged[treatment.outcome] += 1
-            if treatment.outcome == OBSERVED:
-                self.tokens_observed += treatment.tokens_removed
+
+    def count_answered(self, treatment: Treatment) -> None:
+        """Add what was saved with a request that was counted before and has now been answered with success."""
+        if treatment.outcome == REWRITTEN:
+            self.tokens_removed += treatment.tokens_removed
+            self.bytes_removed += treatment.bytes_before - treatment.bytes_after
+        elif treatment.outcome == OBSERVED:
+            self.tokens_observed += treatment.tokens_removed
 
     def as_dict(self) -> dict[str, object]:
         """The counts, ready for JSON.

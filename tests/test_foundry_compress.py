@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import tomllib
@@ -73,6 +74,11 @@ def _flow(
     return flow
 
 
+def _answer(addon: FoundryCompress, flow: http.HTTPFlow, status: int = 200) -> None:
+    flow.response = tutils.tresp(status_code=status)
+    addon.responseheaders(flow)
+
+
 def _stats(addon: FoundryCompress) -> dict[str, Any]:
     return addon._stats()
 
@@ -89,7 +95,6 @@ async def test_a_request_is_rewritten_counted_and_told_of(
     assert flow.request.content == b"ody"
     assert flow.request.headers["content-length"] == "3"
     assert _stats(addon)["rewritten"] == 1
-    assert _stats(addon)["tokens_removed"] == 3
     assert f"host={HOST} path=messages outcome=rewritten tokens_removed=3 bytes_before=4 bytes_after=3" in caplog.text
     assert flow.metadata == {}
 
@@ -127,7 +132,28 @@ async def test_observe_changes_nothing(addon: FoundryCompress) -> None:
     assert flow.request.get_state() == before
     assert _stats(addon)["mode"] == "observe"
     assert _stats(addon)["unchanged"] == {"observed": 1}
+    _answer(addon, flow)
     assert _stats(addon)["tokens_observed"] == 3
+
+
+@pytest.mark.parametrize(("status", "saved"), [(200, 3), (400, 0), (429, 0), (529, 0)])
+async def test_only_what_the_service_answers_is_saved(status: int, saved: int, addon: FoundryCompress) -> None:
+    """A client repeats what was refused: three refusals and an answer would have counted four times."""
+    flow = _flow()
+    await addon.request(flow)
+    assert _stats(addon)["tokens_removed"] == 0
+    _answer(addon, flow, status)
+    assert (_stats(addon)["requests"], _stats(addon)["tokens_removed"]) == (1, saved)
+
+
+async def test_nothing_is_kept_of_a_request_that_is_never_answered(addon: FoundryCompress) -> None:
+    flow = _flow()
+    await addon.request(flow)
+    (waiting,) = addon._unanswered.values()
+    assert waiting.body is None
+    del flow
+    gc.collect()
+    assert not addon._unanswered
 
 
 def _not_live(flow: http.HTTPFlow) -> None:
