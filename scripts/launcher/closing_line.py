@@ -14,16 +14,15 @@ def closing_line(stats: Mapping[str, Any] | None) -> str:
     """From the document at /api/stats: counts of this session; tokens are o200k_base, bytes those of request bodies."""
     if stats is None:
         return "the proxy did not say what was saved."
+    if stats.get("mode") == "off":  # tunnelled, so nobody knows which requests there were
+        return "nothing was looked at or changed (mode off)."
     requests = int(stats.get("requests", 0))
     if not requests:
         return "no request to Foundry came through the proxy."
     seen = f"{_counted(requests, 'request')} to Foundry"
-    match stats.get("mode"):
-        case "off":
-            return f"{seen}, none changed (mode off)."
-        case "observe":
-            tokens = int(stats.get("tokens_observed", 0))
-            return f"{seen}, none changed (mode observe); {_counted(tokens, 'input token')} would have been saved."
+    if stats.get("mode") == "observe":
+        tokens = int(stats.get("tokens_observed", 0))
+        return f"{seen}, none changed (mode observe); {_counted(tokens, 'input token')} would have been saved."
     tokens = int(stats.get("tokens_removed", 0))
     saved = f"{_counted(tokens, 'input token')} and {_size(int(stats.get('bytes_removed', 0)))} saved"
     return f"{seen}, {int(stats.get('rewritten', 0)):,} made smaller: {saved}."

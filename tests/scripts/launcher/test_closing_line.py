@@ -30,7 +30,7 @@ from launcher.closing_line import closing_line
             },
             "2 requests to Foundry, 2 made smaller: 2,000,000 input tokens and 8.2 MB saved.",
         ),
-        ({"mode": "off", "requests": 2}, "2 requests to Foundry, none changed (mode off)."),
+        ({"mode": "off", "requests": 0}, "nothing was looked at or changed (mode off)."),
         (
             {"mode": "observe", "requests": 2, "tokens_observed": 30},
             "2 requests to Foundry, none changed (mode observe); 30 input tokens would have been saved.",
