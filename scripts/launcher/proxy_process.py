@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,8 @@ END_LIMIT = 5.0
 # -c and not the script `mitmdump`, whose first line names the place where the environment was made.
 _RUN = f"import sys; sys.path.insert(0, {str(PROJECT / 'scripts')!r}); sys.argv[0] = 'mitmdump'; "
 _RUN += "from mitmproxy.tools.main import mitmdump; mitmdump()"
+
+_TIME_OF_DAY = re.compile(r"\A\[[\d:.]+\] ")  # with which mitmdump begins a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,6 @@ class ProxyProcess:
             log = (self.directory / "log").read_text(encoding="utf-8", errors="replace")
         except OSError:
             log = ""
-        lines = [line.strip() for line in log.splitlines()]
+        lines = [_TIME_OF_DAY.sub("", line.strip()) for line in log.splitlines()]
         said = [line for line in lines if line and not line.startswith(("Error logged during", "Errors logged during"))]
         return said[-1] if said else "without a word"

@@ -37,6 +37,7 @@ def test_directory_is_private_and_goes_where_the_session_fails() -> None:
     [
         ("", "without a word"),
         ("first\nsecond\n\n", "second"),
+        ("[17:10:10.435] the reason [1]\n", "the reason [1]"),
         ("the reason\nError logged during startup, exiting...\n", "the reason"),
         ("the reason\nErrors logged during startup, exiting...\n", "the reason"),
     ],
