@@ -14,7 +14,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "addons"))
 
-import host_rules  # noqa: E402 (the path comes first)
+import host_rules
 
 # Read at load: a missing variable ends mitmdump at start instead of letting a demo call the real service.
 _PORT = int(os.environ["FOUNDRY_STAND_IN_PORT"])
