@@ -176,6 +176,13 @@ class FoundryCompress:
         with self._fail_open("http_connect"):
             if local_status.is_local_host(flow.request.host):
                 local_status.forbid_connect(flow)
+            elif self._is_foundry(flow.request.host):
+                self._foundry_seen = True  # even if no connection comes of it
+
+    def http_connect_error(self, flow: http.HTTPFlow) -> None:
+        """Say why a tunnel to Foundry was not opened."""
+        with self._fail_open("http_connect_error"):
+            self._look_for_upstream_error(flow, flow.request.host)
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """Pass on what is not TLS in tunnels to other hosts, without a look at what it is."""
@@ -243,6 +250,18 @@ class FoundryCompress:
                 self._totals.count_answered(treatment)
             if flow.response and flow.live and not flow.error and not flow.is_replay and not flow.response.stream:
                 flow.response.stream = True
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        """Say why a request did not get to Foundry."""
+        with self._fail_open("error"):
+            self._look_for_upstream_error(flow, _host(flow))
+
+    def _look_for_upstream_error(self, flow: http.HTTPFlow, host: str) -> None:
+        # Of flow.error only what a corporate proxy said: a client that hangs up is nothing to report.
+        said = flow.error.msg if flow.error else ""
+        error = flow.server_conn.error or (said if said.startswith("Upstream proxy ") else "")
+        if error and self._is_foundry(host):
+            self._notices.foundry_out_of_reach(host_rules.normalise_host(host), error)
 
     async def _foundry_request(self, flow: http.HTTPFlow) -> None:
         host = _host(flow)

@@ -12,6 +12,7 @@ __all__ = ["Notices", "where_it_broke"]
 logger = logging.getLogger("foundry_compress")
 
 _SHOWN_PATH = 100  # characters of a path that a line shows
+_SHOWN_ERROR = 200
 
 
 class Notices:
@@ -35,6 +36,18 @@ class Notices:
             "client-refuses",
             f"A client {said} this proxy's certificate for {host}: start it with NODE_EXTRA_CA_CERTS (Claude Code, "
             f"Node), SSL_CERT_FILE (Python SDKs) or REQUESTS_CA_BUNDLE (Python requests) set to {self.certificate}",
+        )
+
+    def foundry_out_of_reach(self, host: str, error: str) -> None:
+        """The proxy found no way to `host`; `error` is mitmproxy's word for it."""
+        remedy = (
+            "; if your network looks into connections, name its certificate authority in mitmproxy's option "
+            "ssl_verify_upstream_trusted_ca, or in NODE_EXTRA_CA_CERTS before claude-foundry starts"
+        )
+        self._once(
+            "out-of-reach",
+            f"This proxy could not reach {host}: {ascii(error[:_SHOWN_ERROR])[1:-1]}"
+            f"{remedy if 'certificate' in error.lower() else ''}",
         )
 
     def unknown_format(self, host: str, path: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 from mitmproxy import ctx, http
 from mitmproxy.addons import tlsconfig
 from mitmproxy.exceptions import OptionsError
+from mitmproxy.flow import Error
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import TCPLayer
 from mitmproxy.proxy.mode_specs import ProxyMode
@@ -349,12 +350,54 @@ async def test_a_client_that_refuses_our_certificate(
     assert ("NODE_EXTRA_CA_CERTS" in caplog.text) is told
 
 
+@pytest.mark.parametrize(
+    ("host", "upstream", "error", "told"),
+    [
+        (HOST, "Connect call failed", "Connect call failed", "Connect call failed"),
+        (HOST, None, "Upstream proxy p.example:80 refused HTTP CONNECT request: 407", "Upstream proxy p.example:80"),
+        (HOST, None, "Client disconnected.", None),
+        (OTHER, "Connect call failed", "Connect call failed", None),
+    ],
+)
+async def test_a_foundry_that_cannot_be_reached(  # noqa: PLR0913, PLR0917 - a table of examples
+    host: str,
+    upstream: str | None,
+    error: str,
+    told: str | None,
+    addon: FoundryCompress,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    connect, request = _flow(host, method="CONNECT", sni=None), _flow(host, sni=host)
+    for flow in (connect, request):
+        flow.error = Error(error)
+        flow.server_conn.error = upstream
+    addon.http_connect_error(connect)
+    addon.error(request)
+    assert caplog.text.count("could not reach") == (told is not None)
+    assert told is None or f"could not reach {host}: {told}" in caplog.text
+
+
+async def test_a_tunnel_that_was_not_opened_shows_that_the_client_comes_here(
+    addon: FoundryCompress, caplog: pytest.LogCaptureFixture
+) -> None:
+    addon.http_connect(_flow(method="CONNECT", sni=None))
+    addon._nobody_came()
+    assert "Nothing has come through" not in caplog.text
+
+
 # Failures
 
 
 async def test_a_failure_in_any_hook_stays_in_it(addon: FoundryCompress, caplog: pytest.LogCaptureFixture) -> None:
     await addon.request(None)  # type: ignore[arg-type]
-    for hook in (addon.requestheaders, addon.responseheaders, addon.http_connect, addon.tls_failed_client):
+    for hook in (
+        addon.requestheaders,
+        addon.responseheaders,
+        addon.http_connect,
+        addon.http_connect_error,
+        addon.error,
+        addon.tls_failed_client,
+    ):
         hook(None)  # type: ignore[arg-type]
     addon.next_layer(None)  # type: ignore[arg-type]
     assert [record.getMessage().split()[0] for record in caplog.records] == [
@@ -362,6 +405,8 @@ async def test_a_failure_in_any_hook_stays_in_it(addon: FoundryCompress, caplog:
         "requestheaders",
         "responseheaders",
         "http_connect",
+        "http_connect_error",
+        "error",
         "tls_failed_client",
         "next_layer",
     ]

@@ -16,6 +16,10 @@ from notices import Notices, where_it_broke
             "A client refused this proxy's",
         ),
         (lambda notices: notices.client_refuses_certificate("h.example", "connection closed"), "hung up when it saw"),
+        (
+            lambda notices: notices.foundry_out_of_reach("h.example", "[Errno 111] no"),
+            "could not reach h.example: [Errno",
+        ),
         (lambda notices: notices.unknown_format("h.example", "/a?key=secret"), "A request to h.example has a path"),
         (lambda notices: notices.streamed_body(), "leave that option out"),
         (lambda notices: notices.unreadable_encoding("snappy"), "'snappy'"),
@@ -52,10 +56,21 @@ def test_a_refusing_client_is_told_every_variable_and_the_file(caplog: pytest.Lo
         assert part in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("error", "advised"), [("Certificate verify failed: self-signed", True), ("Connect call failed", False)]
+)
+def test_the_networks_own_authority_is_named_where_it_may_be_the_reason(
+    error: str, advised: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    Notices().foundry_out_of_reach("h.example", error)
+    assert ("ssl_verify_upstream_trusted_ca" in caplog.text) is advised
+
+
 def test_what_comes_from_outside_cannot_break_the_line(caplog: pytest.LogCaptureFixture) -> None:
     notices = Notices()
     notices.unknown_format("h.example", "/a\nb\x1b[31m\u2028" + "x" * 1000)
     notices.unreadable_encoding("a\r\nb" + "x" * 1000)
+    notices.foundry_out_of_reach("h.example", "a\r\nb" + "x" * 1000)
     for record in caplog.records:
         assert record.getMessage().isprintable()
         assert len(record.getMessage()) < 400

@@ -22,7 +22,7 @@ from demo.stand_in import StandIn
 from launcher.proxy_users import proxy_users
 from tests.e2e.claude_code import client_path
 from tests.e2e.connect_proxy import ConnectProxy
-from tests.e2e.mitmdump import wait_for
+from tests.e2e.mitmdump import free_port, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -403,6 +403,36 @@ def test_where_no_proxy_meant_foundry_it_is_reached_directly(launch: Launch, sta
         assert done.stdout == "200\n127.0.0.1,::1\n"
         assert company.seen == []
     assert "1 request to Foundry, 1 made smaller" in done.stderr
+
+
+def test_a_gateway_that_cannot_be_reached_is_named_with_the_reason(launch: Launch) -> None:
+    """Without it the closing line alone said that no request to Foundry had come."""
+    port = free_port()
+    launch.variables |= {
+        "ANTHROPIC_FOUNDRY_RESOURCE": "",
+        "ANTHROPIC_FOUNDRY_BASE_URL": f"https://localhost:{port}/anthropic",
+    }
+    launch.client(f"{ASK} localhost {port}")
+    assert "claude-foundry: This proxy could not reach localhost: " in launch.run().stderr
+
+
+def test_a_foundry_whose_certificate_is_not_trusted_is_told_of(launch: Launch, stand_in: StandIn) -> None:
+    with ConnectProxy(stand_in.port) as company:
+        launch.variables |= {"HTTPS_PROXY": f"http://127.0.0.1:{company.port}"}
+        launch.client(f"{ASK} {HOST}")
+        line = next(line for line in launch.run().stderr.splitlines() if "could not reach" in line)
+    assert f"could not reach {HOST}: " in line
+    assert "ssl_verify_upstream_trusted_ca" in line
+
+
+def test_a_company_proxy_that_refuses_is_told_of(launch: Launch, stand_in: StandIn) -> None:
+    with ConnectProxy(stand_in.port, "user:right") as company:
+        launch.variables |= {"HTTPS_PROXY": f"http://user:wrong@127.0.0.1:{company.port}"}
+        launch.client(f"{ASK} {HOST}")
+        said = launch.run().stderr
+    assert f"claude-foundry: This proxy could not reach {HOST}: " in said
+    assert "407" in said
+    assert "wrong" not in said
 
 
 def test_a_gateway_is_certified_and_rewritten(launch: Launch, stand_in: StandIn) -> None:
