@@ -117,9 +117,9 @@ class Conversation:
             folded = fold(text, source, self._shown, may_refer=self._may_refer)
         except Exception as error:  # noqa: BLE001 - a mistake in one content module costs one result its rewrite
             self.problems.add(type(error).__name__)
-        new = folded.text if folded else text
-        unfold(new, source, self._shown).show(self._shown)
-        return new, folded
+        unfolded = folded.unfolded if folded else unfold(text, source, self._shown)
+        unfolded.show(self._shown)
+        return folded.text if folded else text, folded
 
     def _unfold(self, text: str, source: Source) -> tuple[str, None]:
         unfolded = unfold(text, source, self._shown)

@@ -18,9 +18,12 @@ from compression_engine.statements import THE_EDIT, Reference, write_reference
 
 __all__ = ["Place", "Shown", "edit_of"]
 
-# Fewer lines than this are never referred to.
+# Fewer lines than this are only referred to where they are long, and at the same place.
 _LEAST_LINES = 4
+_LONG_LINE = 80
 _LONGEST_LABEL = 200
+# Of how many places where the same lines stood the longest run is looked for.
+_MOST_PLACES = 4
 # What a line takes in memory besides its text: the string's head and its places in a sheet and in the runs. In bytes.
 _LINE_OVERHEAD = 300
 
@@ -43,7 +46,7 @@ class Shown:
     def __init__(self) -> None:
         self._sheets: dict[Place, dict[int, str]] = {}
         # The last place where these lines stood. Another line may have been shown there since: look again.
-        self._runs: dict[tuple[str, ...], tuple[Place, int]] = {}
+        self._runs: dict[tuple[str, ...], list[tuple[Place, int]]] = {}
         self.size = 0
 
     def add(self, place: Place, lines: Sequence[Line]) -> None:
@@ -52,7 +55,7 @@ class Shown:
         A numbered reading shows a part of its file; any other output is the whole of what its command says now.
         """
         kept = [(line.number, line.text) for line in lines if line.number is not None]
-        if len(kept) < _LEAST_LINES:
+        if not any(len(text) >= _LONG_LINE for _, text in kept) and len(kept) < _LEAST_LINES:
             return
         sheet = self._sheets.setdefault(place, {})
         if not place.numbered:
@@ -60,16 +63,20 @@ class Shown:
         sheet.update(kept)
         self.size += sum(len(text) for _, text in kept) + _LINE_OVERHEAD * len(kept)
         texts = [text for _, text in kept]
-        for at, (number, _) in enumerate(kept[: 1 - _LEAST_LINES]):
+        for at, (number, _) in enumerate(kept[: max(0, len(kept) + 1 - _LEAST_LINES)]):
             if kept[at + _LEAST_LINES - 1][0] == number + _LEAST_LINES - 1:
-                self._runs[tuple(texts[at : at + _LEAST_LINES])] = (place, number)
+                places = self._runs.setdefault(tuple(texts[at : at + _LEAST_LINES]), [])
+                if (place, number) in places:
+                    places.remove((place, number))
+                places.append((place, number))
+                del places[:-_MOST_PLACES]
 
     def refer(self, place: Place, lines: Sequence[Line], stays: Sequence[bool]) -> list[Item]:
         """`lines` of a result of `place`, with references in place of runs that were shown before.
 
         `stays` says for each line whether it is to be shown in any case.
         """
-        if not self._runs:
+        if not self._sheets:
             return list(lines)
         limits = _run_ends(lines, stays)
         out: list[Item] = []
@@ -77,11 +84,10 @@ class Shown:
         while at < len(lines):
             number = lines[at].number
             count = 0
-            if number is not None and limits[at] - at >= _LEAST_LINES:
+            if number is not None and limits[at] > at:
                 source, first, count = self._longest(place, number, lines, at, limits[at])
-                run = lines[at : at + count]
                 reference = Reference(number, number + count - 1, first, self._name(source, place))
-                if count >= _LEAST_LINES and _is_worth(reference, run):
+                if count and _is_worth(reference, lines[at : at + count]):
                     out.append(reference)
                     at += count
                     continue
@@ -108,12 +114,15 @@ class Shown:
     def _longest(self, place: Place, number: int, lines: Sequence[Line], at: int, end: int) -> tuple[Place, int, int]:
         """Where lines like `lines[at:end]` were shown: the place, the number of the first, and how many."""
         here = self._common(place, number, lines, at, end)
-        found = self._runs.get(tuple(line.text for line in lines[at : at + _LEAST_LINES]))
-        if found is not None and self._can_be_named(found[0], place):
-            there = self._common(*found, lines, at, end)
-            if there > here:
-                return *found, there
-        return place, number, here
+        best = (place, number, here)
+        if end - at < _LEAST_LINES:
+            return best
+        for found in reversed(self._runs.get(tuple(line.text for line in lines[at : at + _LEAST_LINES]), ())):
+            if self._can_be_named(found[0], place):
+                there = self._common(*found, lines, at, end)
+                if there > best[2]:
+                    best = (*found, there)
+        return best
 
     def _common(self, place: Place, first: int, lines: Sequence[Line], at: int, end: int) -> int:
         """How many of `lines[at:end]` are what `place` shows from line `first` on."""
@@ -142,7 +151,8 @@ class Shown:
 
 def _is_worth(reference: Reference, lines: Sequence[Line]) -> bool:
     """Whether the lines are clearly longer than the reference to them."""
-    return sum(len(line.text) for line in lines) >= 2 * len(write_reference(reference))
+    times = 2 if len(lines) >= _LEAST_LINES else 3
+    return sum(len(line.text) for line in lines) >= times * len(write_reference(reference))
 
 
 def _run_ends(lines: Sequence[Line], stays: Sequence[bool]) -> list[int]:

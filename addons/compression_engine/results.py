@@ -11,11 +11,11 @@ of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from compression_engine import statements, tokens, views
-from compression_engine.content import json_text
+from compression_engine.content import json_text, numbered_file
 from compression_engine.content.lines import Line
 from compression_engine.history import Place, Shown
 
@@ -43,12 +43,16 @@ class Source(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """A shorter text for a result. `kind` names what was done, for statistics; tokens are o200k_base."""
+    """A shorter text for a result, and what `unfold` makes of it.
+
+    `kind` names what was done, for statistics; tokens are o200k_base.
+    """
 
     text: str
     kind: str
     tokens_before: int
     tokens_after: int
+    unfolded: Unfolded
 
 
 class Unfolded(NamedTuple):
@@ -74,21 +78,26 @@ def fold(text: str, source: Source, shown: Shown, *, may_refer: bool = True) -> 
         return None  # ours already, or a look-alike: either way it is left as it is
     earlier = shown if may_refer else Shown()
     out = []
+    originals = []
     kinds: dict[str, None] = {}
     first = 1
-    for stretch, is_reminder in _stretches(text):
-        view = None if is_reminder else _best_view(stretch, first, source, earlier)
-        out.append(view.text if view else stretch)
-        if view:
-            kinds[view.kind] = None
-        first += stretch.count("\n")
+    for at, part in enumerate(_split_reminders(text)):
+        for stretch, view in [(part, None)] if at % 2 else _written(part, first, source, earlier):
+            out.append(view.text if view else stretch)
+            originals.append(view.original if view else stretch)
+            if view:
+                kinds[view.kind] = None
+        first += part.count("\n")
     if not kinds:
         return None
     folded = "".join(out)
     before, after = tokens.count(text), tokens.count(folded)
     if before - after < _BREAK_EVEN:
         return None
-    return Folded(folded, "+".join(kinds), before, after)
+    unfolded = unfold(folded, source, shown)
+    if unfolded.text != "".join(originals):
+        return None
+    return Folded(folded, "+".join(kinds), before, after, unfolded)
 
 
 def unfold(text: str, source: Source, shown: Shown) -> Unfolded:
@@ -131,18 +140,23 @@ def _split_reminders(text: str) -> list[str]:
     return [*pieces, text[at:]]
 
 
-def _stretches(text: str) -> Iterator[tuple[str, bool]]:
-    """The stretches of `text`, and which of them are reminders."""
-    for at, part in enumerate(_split_reminders(text)):
-        if at % 2:
-            yield part, True
-        elif part:
-            document = _DOCUMENT.search(part)
-            cut = document.start() if document else 0
-            if cut and json_text.fold(part[cut:]) is not None:
-                yield part[:cut], False
-                part = part[cut:]  # noqa: PLW2901 - what is left of it
-            yield part, False
+def _written(part: str, first: int, source: Source, shown: Shown) -> list[tuple[str, views.View | None]]:
+    """The stretches of what stands between two reminders, each with its view; None where it stays as it is."""
+    cut = _cut(part)
+    if cut:
+        behind = _best_view(part[cut:], first + part.count("\n", 0, cut), source, shown)
+        # A stretch reaches up to the next heading: without one behind the cut, it is all one.
+        if behind is not None:
+            return [(part[:cut], _best_view(part[:cut], first, source, shown)), (part[cut:], behind)]
+    return [(part, _best_view(part, first, source, shown))]
+
+
+def _cut(part: str) -> int:
+    """Where in `part` a numbered reading or a JSON document starts behind other text; 0 where none does."""
+    cut = numbered_file.start(part)
+    if cut == 0 and (document := _DOCUMENT.search(part)) and json_text.fold(part[document.start() :]) is not None:
+        cut = document.start()
+    return cut
 
 
 def _best_view(stretch: str, first: int, source: Source, shown: Shown) -> views.View | None:

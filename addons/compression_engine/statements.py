@@ -30,6 +30,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 __all__ = [
+    "ADDRESSES",
     "NO_CODES",
     "PATTERNS",
     "REPEATS",
@@ -58,6 +59,7 @@ __all__ = [
 ]
 
 # The facts that a heading can state, besides which lines follow.
+ADDRESSES = "^ for the url of the object"
 NO_CODES = "terminal codes left out"
 PATTERNS = "like lines by pattern"
 REPEATS = "repeats counted"
@@ -88,15 +90,15 @@ _GROUPED = "hits grouped by file"
 _HEADING = re.compile(r"\[view (\d{6}): ([^\[\]\n]{1,400})\]\n")
 _HEADING_LINE = re.compile(rf"^{_HEADING.pattern}", re.MULTILINE)
 _REFERENCE = re.compile(
-    r"\[lines (\d{1,9})-(\d{1,9}) as (?:shown|lines (\d{1,9})-(\d{1,9})(?: of ([^\n]{1,300}))?) above\]"
+    r"\[lines? (\d{1,9})(?:-(\d{1,9}))? as (?:shown|lines? (\d{1,9})(?:-(\d{1,9}))?(?: of ([^\n]{1,300}))?) above\]"
 )
 _PATTERN = re.compile(r"\[next (\d{1,9}) lines: (.*)\]")
 _REPEAT = re.compile(r"\[line above (\d{1,9}) more times\]")
 _ANY = re.compile(
-    r"\[view \d{6}: |^\[lines \d{1,9}-\d{1,9} as |^\[line above \d{1,9} more times\]$|^\[next \d{1,9} lines: ",
+    r"\[view \d{6}: |^\[lines? \d{1,9}(?:-\d{1,9})? as |^\[line above \d{1,9} more times\]$|^\[next \d{1,9} lines: ",
     re.MULTILINE,
 )
-_OPENINGS = ("[view ", "[lines ", "[line above ", "[next ")
+_OPENINGS = ("[view ", "[line", "[next ")
 _NUMBERED = re.compile(r"(?:lines ((?:\d{1,9}-\d{1,9}, )*\d{1,9}-\d{1,9}): )?every 10th line numbered")
 
 
@@ -181,24 +183,26 @@ def read_numbered(fact: str) -> list[tuple[int, int]] | None:
 def write_reference(reference: Reference) -> str:
     """The line that stands for lines shown above."""
     first, last, source_first, label = reference
-    source_last = source_first + last - first
+    lines = _lines(first, last)
+    source = _lines(source_first, source_first + last - first)
     if label is not None:
-        return f"[lines {first}-{last} as lines {source_first}-{source_last} of {label} above]"
-    if source_first != first:
-        return f"[lines {first}-{last} as lines {source_first}-{source_last} above]"
-    return f"[lines {first}-{last} as shown above]"
+        return f"[{lines} as {source} of {label} above]"
+    return f"[{lines} as shown above]" if source == lines else f"[{lines} as {source} above]"
+
+
+def _lines(first: int, last: int) -> str:
+    return f"line {first}" if first == last else f"lines {first}-{last}"
 
 
 def read_reference(line: str) -> Reference | None:
     """The reference that `line` is, or None."""
-    if not line.startswith("[lines "):
-        return None
-    found = _REFERENCE.fullmatch(line)
+    found = _REFERENCE.fullmatch(line) if line.startswith("[line") else None
     if found is None:
         return None
-    first, last = int(found[1]), int(found[2])
-    source_first = int(found[3]) if found[3] else first
-    if last < first or (found[4] and int(found[4]) - source_first != last - first):
+    first, last = int(found[1]), int(found[2] or found[1])
+    source_first = int(found[3] or first)
+    source_last = int(found[4] or found[3] or last)
+    if last < first or source_last - source_first != last - first:
         return None
     return Reference(first, last, source_first, found[5])
 

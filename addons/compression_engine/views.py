@@ -6,6 +6,7 @@ what the heading says (its facts) and the text below it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -22,6 +23,9 @@ from compression_engine.content import (
 from compression_engine.content.lines import Item, Line, split_positions
 from compression_engine.history import Place, Shown
 from compression_engine.statements import Heading, Reference
+
+# A command that names such a file shows text that an edit may have to match, line for line.
+_FILE = re.compile(r"\.(?:json[c5l]?|ipynb|lock|geojson|webmanifest)\b")
 
 __all__ = ["Stretch", "View", "read", "read_plain", "view_of_failure", "views_of"]
 
@@ -58,7 +62,8 @@ def views_of(text: str, first: int, label: str, shown: Shown) -> Iterator[View]:
     original = terminal.shown(text)
     kinds = () if original == text else ("terminal",)
     facts = () if original == text else (statements.NO_CODES,)
-    for view in (_document(original), _output(original, first, label, shown)):
+    document = None if _FILE.search(label) else _document(original)
+    for view in (document, _output(original, first, label, shown)):
         if view is not None and (facts or view.facts):
             yield View("+".join((*kinds, *filter(None, [view.kind]))), (*facts, *view.facts), view.text, original)
 
@@ -107,12 +112,17 @@ def _document(text: str) -> View | None:
     folded = json_text.fold(text)
     if folded is None:
         return None
-    return View("json", (statements.write_document(folded.layout),), folded.text, text)
+    facts = [statements.write_document(folded.layout)]
+    if "^/" in folded.text:
+        facts.append(statements.ADDRESSES)
+    return View("json", tuple(facts), folded.text, text)
 
 
 def _output(text: str, first: int, label: str, shown: Shown) -> View:
     lines = split_positions(text, first)
     fails = failures.find([line.text for line in lines])
+    # The last line end stays: the next heading has to start a line.
+    fails[-1] = fails[-1] or not lines[-1].text
     items = shown.refer(Place(label, numbered=False), lines, fails)
     texts = [statements.write_reference(item) if isinstance(item, Reference) else item.text for item in items]
     kinds: list[str] = []

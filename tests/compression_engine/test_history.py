@@ -75,9 +75,17 @@ def test_an_output_is_replaced_by_the_next_of_the_same_command() -> None:
 
 def test_few_or_short_lines_are_shown_again() -> None:
     shown = Shown()
-    shown.add(FILE, at(1, [*LINES[:3], *["}"] * 20]))
-    assert refer(shown, FILE, at(1, LINES[:3])) == at(1, LINES[:3])
-    assert refer(shown, FILE, at(4, ["}"] * 20)) == at(4, ["}"] * 20)
+    shown.add(FILE, at(1, [*["a = 1", "b = 2"], *["}"] * 20]))
+    assert refer(shown, FILE, at(1, ["a = 1", "b = 2"])) == at(1, ["a = 1", "b = 2"])
+    assert refer(shown, FILE, at(3, ["}"] * 20)) == at(3, ["}"] * 20)
+
+
+def test_a_single_long_line_is_referred_to_at_its_place_only() -> None:
+    shown = Shown()
+    long = "The file was changed as asked, and what stands around the changed lines now is this, numbered:"
+    shown.add(FILE, at(1, [long]))
+    assert refer(shown, FILE, at(1, [long])) == [Reference(1, 1, 1)]
+    assert refer(shown, FILE, at(2, [long])) == at(2, [long])
 
 
 def test_what_stays_is_shown() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from compression_engine import statements
@@ -59,6 +61,22 @@ def test_hits_repeats_and_codes() -> None:
     assert fold_text(waiting) == (
         f"[view {CODE}: repeats counted]\nstart\nwaiting for the database to come up\n[line above 19 more times]\nend"
     )
+
+
+JSON = json.dumps([{"id": n, "name": f"item-{n}", "state": "open", "size": n * 1.5} for n in range(20)], indent=2)
+
+
+def test_a_json_document_has_its_keys_once() -> None:
+    text = fold_text(f"$ fetch\n{JSON}\n") or ""
+    heading, first, *rest = text.split("\n")[1:]
+    assert text.startswith("$ fetch\n[view ")
+    assert heading.startswith(f"[view {CODE}: JSON, indented by 2")
+    assert text.count("state") == 1
+    assert len(rest) >= 20, first
+
+
+def test_a_json_file_keeps_its_lines_for_an_edit_to_match() -> None:
+    assert fold(JSON, Source("toolu_1", "cat package.json"), Shown()) is None
 
 
 def test_terminal_output_comes_back_as_it_was_shown() -> None:

@@ -14,9 +14,10 @@ from typing import NamedTuple
 from compression_engine.content.lines import Item, Line
 from compression_engine.statements import Reference, read_reference, write_reference
 
-__all__ = ["Gutter", "Reading", "is_plain", "ranges", "read", "unfold", "write"]
+__all__ = ["Gutter", "Reading", "is_plain", "ranges", "read", "start", "unfold", "write"]
 
 _GUTTER = re.compile(r"( *)(\d{1,9})(→|\t)")
+_GUTTER_LINE = re.compile(rf"^{_GUTTER.pattern}", re.MULTILINE)
 _KEPT_EVERY = 10
 _NO_END = 10**12
 
@@ -67,6 +68,16 @@ def read(text: str) -> Reading | None:
     if all(line.number is None for line in out):
         return None
     return Reading(gutter, out)
+
+
+def start(text: str) -> int:
+    """Where the first numbered line starts in `text` that is followed by the next; 0 where there is none."""
+    for found in _GUTTER_LINE.finditer(text):
+        line_end = text.find("\n", found.end())
+        following = _GUTTER.match(text, line_end + 1) if line_end >= 0 else None
+        if following and int(following[2]) == int(found[2]) + 1 and following[3] == found[3]:
+            return found.start()
+    return 0
 
 
 def ranges(lines: Sequence[Line]) -> list[tuple[int, int]]:

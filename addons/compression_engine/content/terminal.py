@@ -12,6 +12,8 @@ __all__ = ["shown"]
 
 # ECMA-48: CSI … m sets colours (SGR), OSC 0, 1 and 2 set titles, CSI ? 25 l and h hide and show the cursor.
 _INVISIBLE = re.compile(r"\x1b\[[0-9;:]*m|\x1b\][012];[^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b\[\?25[lh]")
+# Erasing a line and going to its start, again and again.
+_REPEATED = re.compile(r"(\x1b\[2K\x1b\[1?G)\1+")
 # At the start of a line there is nothing to erase and no way back. Not so after moves between lines, which is all that
 # other sequences are taken for.
 _IDLE_START = re.compile(r"^(?:\x1b\[[02]?K|\x1b\[1?G|\r(?!\n|\Z))+", re.MULTILINE)
@@ -28,7 +30,7 @@ def shown(text: str) -> str:
     """`text` as a terminal shows it; the very same string where there is nothing to reduce."""
     if "\x1b" not in text and not _OVERWRITTEN.search(text):
         return text
-    reduced = _INVISIBLE.sub("", text)
+    reduced = _REPEATED.sub(r"\1", _INVISIBLE.sub("", text))
     if "\x1b" not in _WITHIN_LINE.sub("", reduced):
         reduced = _IDLE_START.sub("", reduced)
     if "\r" not in reduced:

@@ -25,6 +25,7 @@ def screen(text: str) -> list[str]:
         ("loading...\rok", "okading..."),
         ("step 1\x1b[K\rstep 22\x1b[K", "step 22"),
         ("\x1b[2K\x1b[1G\x1b[2K\x1b[1Gvite\n\x1b[1G\x1b[0Kdone", "vite\ndone"),
+        ("a\x1b[2K\x1b[1G\x1b[2K\x1b[1G\x1b[2K\x1b[1Gb", "a\x1b[2K\x1b[1Gb"),
         ("\x1b[?25l|\r/\r-\x1b[?25h", "-"),
     ],
 )
