@@ -6,9 +6,7 @@ So every option here is a string, whatever was given arrives as one, and `read_s
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import urllib.parse
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -75,7 +73,6 @@ OPTION_NAMES = frozenset(name for name, _, _ in _DECLARED)
 _AVAILABLE_MODES = (Mode.OFF, Mode.OBSERVE, Mode.LOSSLESS)
 _MEMORY_MB = range(1, 65_537)
 _CACHE_TTLS = ("auto", "5m", "1h")
-_HOST_NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 
 
 def declare(loader: Loader) -> None:
@@ -143,26 +140,9 @@ def _listed(value: str) -> list[str]:
 
 
 def _extra_host(source: str, given: str) -> str:
-    """The host that `given` names, which is a name or a URL."""
-    try:
-        url = urllib.parse.urlsplit(given if "://" in given else f"//{given}")
-        host = host_rules.normalise_host(url.hostname or "")
-    except ValueError:  # brackets that do not close
-        host = ""
-    if not _HOST_NAME.fullmatch(host) or _is_address(host):
-        raise OptionsError(
-            f"{source}: {_shown(given)} is not possible; "
-            "allowed are host names or URLs with one, without wildcards (addresses cannot be certified)"
-        )
-    return host
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    if host := host_rules.named_host(given):
+        return host
+    raise OptionsError(f"{source}: {_shown(given)} is not possible; {_allowed([host_rules.NAMED_HOSTS])}")
 
 
 def _allowed(values: Iterable[str]) -> str:

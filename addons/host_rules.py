@@ -7,7 +7,9 @@ named.
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import urllib.parse
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -19,11 +21,12 @@ if TYPE_CHECKING:
 __all__ = [
     "FOUNDRY_DOMAINS",
     "FOUNDRY_SCOPE",
+    "NAMED_HOSTS",
     "Endpoint",
     "endpoint",
     "is_foundry_host",
+    "named_host",
     "normalise_host",
-    "wire_format",
 ]
 
 _SERVICES = ("services.ai", "openai", "cognitiveservices")
@@ -56,6 +59,11 @@ _WIRE_FORMATS = {
     Endpoint.CHAT_COMPLETIONS: WireFormat.CHAT_COMPLETIONS,
     Endpoint.RESPONSES: WireFormat.RESPONSES,
 }
+
+NAMED_HOSTS = "host names or URLs with one, without wildcards (addresses cannot be certified)"
+"""What `named_host` takes, for a person to read."""
+
+_HOST_NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 
 _LABELS = r"(?:[a-z0-9_-]+\.)+"
 _FOUNDRY_HOST = re.compile(_LABELS + f"(?:{'|'.join(map(re.escape, FOUNDRY_DOMAINS))})")
@@ -91,6 +99,23 @@ def normalise_host(host: str) -> str:
     return name.lower().removesuffix(".")
 
 
+def named_host(given: str) -> str:
+    """The host that a person gave by its name or in a URL, normalised; empty if it is none of `NAMED_HOSTS`."""
+    try:
+        host = normalise_host(urllib.parse.urlsplit(given if "://" in given else f"//{given}").hostname or "")
+    except ValueError:  # brackets that do not close
+        return ""
+    return host if _HOST_NAME.fullmatch(host) and not _is_address(host) else ""
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_foundry_host(host: str, extra_hosts: Collection[str] = ()) -> bool:
     """Whether `host` (a port may follow it) is a Foundry resource or one of `extra_hosts` (normalised names)."""
     name = normalise_host(host)
@@ -104,9 +129,3 @@ def endpoint(host: str, path: str, extra_hosts: Collection[str] = ()) -> Endpoin
     table = _GATEWAY_TABLE if normalise_host(host) in extra_hosts else _FOUNDRY_TABLE
     path = path.partition("?")[0]
     return next((kind for pattern, kind in table if pattern.fullmatch(path)), None)
-
-
-def wire_format(host: str, path: str, extra_hosts: Collection[str] = ()) -> WireFormat | None:
-    """The wire format of a request to `host` and `path`; None if it is not known to be Foundry's."""
-    known = endpoint(host, path, extra_hosts)
-    return known.wire_format if known else None

@@ -3,9 +3,7 @@ from __future__ import annotations
 import pytest
 
 from compression_engine import WireFormat
-from host_rules import FOUNDRY_DOMAINS, FOUNDRY_SCOPE, Endpoint, endpoint, is_foundry_host, normalise_host, wire_format
-
-MESSAGES = "/anthropic/v1/messages"
+from host_rules import FOUNDRY_DOMAINS, FOUNDRY_SCOPE, Endpoint, endpoint, is_foundry_host, named_host, normalise_host
 
 
 def test_the_domains_are_three_services_in_three_clouds() -> None:
@@ -66,6 +64,27 @@ def test_look_alikes_are_not_foundry_hosts(host: str) -> None:
     assert not is_foundry_host(host)
 
 
+@pytest.mark.parametrize(
+    ("given", "host"),
+    [
+        ("gateway.example", "gateway.example"),
+        ("Gateway.Example.:8443", "gateway.example"),
+        ("https://user@gateway.example:8443/base?x", "gateway.example"),
+        ("localhost", "localhost"),
+        ("*.gateway.example", ""),
+        ("10.1.2.3", ""),
+        ("https://[::1]/", ""),
+        ("https://[::1", ""),
+        ("a..b", ""),
+        ("b\u00fccher.example", ""),
+        ("a b", ""),
+        ("", ""),
+    ],
+)
+def test_hosts_that_people_name(given: str, host: str) -> None:
+    assert named_host(given) == host
+
+
 def test_extra_hosts_match_exactly() -> None:
     extra = ("gateway.example",)
     assert is_foundry_host("Gateway.Example:8443", extra)
@@ -123,9 +142,9 @@ def test_gateways_may_stand_at_any_path(path: str, expected: Endpoint | None) ->
 
 
 def test_wire_formats() -> None:
-    host = "r.services.ai.azure.com"
-    assert wire_format(host, MESSAGES) is WireFormat.ANTHROPIC_MESSAGES
-    assert wire_format(host, f"{MESSAGES}/count_tokens") is WireFormat.ANTHROPIC_MESSAGES
-    assert wire_format(host, "/models/chat/completions") is WireFormat.CHAT_COMPLETIONS
-    assert wire_format(host, "/openai/responses") is WireFormat.RESPONSES
-    assert wire_format(host, "/other") is None
+    assert {kind: kind.wire_format for kind in Endpoint} == {
+        Endpoint.MESSAGES: WireFormat.ANTHROPIC_MESSAGES,
+        Endpoint.COUNT_TOKENS: WireFormat.ANTHROPIC_MESSAGES,
+        Endpoint.CHAT_COMPLETIONS: WireFormat.CHAT_COMPLETIONS,
+        Endpoint.RESPONSES: WireFormat.RESPONSES,
+    }

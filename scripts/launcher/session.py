@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import certificate_authority
+import host_rules
 from demo.stand_in import StandIn
 from launcher import child_environment, client, client_settings, corporate_proxy, foundry_target, no_proxy
 from launcher.closing_line import closing_line
+from launcher.errors import LauncherError
 from launcher.proxy_process import PROJECT, ProxyProcess, ProxySettings, session_directory
 
 __all__ = ["run_claude_code", "run_demo"]
@@ -115,7 +117,14 @@ def _run(argv: Sequence[str], environment: Mapping[str, str], proxy: ProxyProces
 
 def _extra_hosts(target: foundry_target.FoundryTarget) -> list[str]:
     named = re.split(r"[,\s]+", os.environ.get(f"{OPTION_PREFIX}EXTRA_HOSTS", ""))
-    hosts = [host for host in named if host]
+    hosts = []
+    for given in filter(None, named):
+        host = host_rules.named_host(given)
+        if not host:  # found out here, before the certificate authority is made to permit it
+            raise LauncherError(
+                f"{OPTION_PREFIX}EXTRA_HOSTS: {given!r} is not possible; allowed are {host_rules.NAMED_HOSTS}."
+            )
+        hosts.append(host)
     if target.is_gateway:
         hosts.append(target.host)
     return list(dict.fromkeys(hosts))

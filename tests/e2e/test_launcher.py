@@ -298,7 +298,11 @@ def test_settings_files_of_the_client_count(launch: Launch) -> None:
         ({"HTTPS_PROXY": "socks5://127.0.0.1:9"}, "cannot be chained"),
         ({"FOUNDRY_COMPRESS_MODE": "balanced"}, "foundry_mode"),
         ({"FOUNDRY_COMPRESS_MEMORY_MB": "lots"}, "foundry_memory_mb"),
-        ({"FOUNDRY_COMPRESS_EXTRA_HOSTS": "10.1.2.3"}, "10.1.2.3 is an IP address"),
+        (
+            {"FOUNDRY_COMPRESS_EXTRA_HOSTS": "10.1.2.3"},
+            "EXTRA_HOSTS: '10.1.2.3' is not possible; allowed are host names",
+        ),
+        ({"FOUNDRY_COMPRESS_EXTRA_HOSTS": "*.gateway.example"}, "EXTRA_HOSTS: '*.gateway.example' is not possible"),
         ({"FOUNDRY_COMPRESS_CONFDIR": "/dev/null"}, "make /dev/null yours to read and write"),
     ],
 )
@@ -403,6 +407,20 @@ def test_where_no_proxy_meant_foundry_it_is_reached_directly(launch: Launch, sta
         assert done.stdout == "200\n127.0.0.1,::1\n"
         assert company.seen == []
     assert "1 request to Foundry, 1 made smaller" in done.stderr
+
+
+def test_extra_hosts_may_be_urls(launch: Launch, stand_in: StandIn) -> None:
+    """The launcher took names alone, though the addon takes URLs as well."""
+    with ConnectProxy(stand_in.port) as company:
+        launch.variables |= {
+            "FOUNDRY_COMPRESS_EXTRA_HOSTS": "https://elsewhere.example:443/base, LOCALHOST",
+            "HTTPS_PROXY": f"http://127.0.0.1:{company.port}",
+            "NODE_EXTRA_CA_CERTS": str(stand_in.ca_path),
+        }
+        launch.client(f"{ASK} elsewhere.example; {ASK} localhost")
+        done = launch.run()
+    assert done.stdout == "200\n200\n"
+    assert "2 requests to Foundry, 2 made smaller" in done.stderr
 
 
 def test_a_gateway_that_cannot_be_reached_is_named_with_the_reason(launch: Launch) -> None:
