@@ -2,7 +2,7 @@
 
 A rewritten stretch of text opens with one line, the *heading*, that says how what follows is shown:
 
-    [view 417203: every 10th line numbered]
+    [view 417203: every 10th numbered]
 
 and lines that are not shown are stated in their place:
 
@@ -63,7 +63,7 @@ ADDRESSES = "^ for the url of the object"
 NO_CODES = "terminal codes left out"
 PATTERNS = "like lines by pattern"
 REPEATS = "repeats counted"
-SHOWN_ABOVE = "lines shown above left out"
+SHOWN_ABOVE = "lines above left out"
 
 THE_EDIT = "the edit"
 """What a reference calls the text that the assistant last put into the same file with an edit."""
@@ -99,7 +99,7 @@ _ANY = re.compile(
     re.MULTILINE,
 )
 _OPENINGS = ("[view ", "[line", "[next ")
-_NUMBERED = re.compile(r"(?:lines ((?:\d{1,9}-\d{1,9}, )*\d{1,9}-\d{1,9}): )?every 10th line numbered")
+_NUMBERED = re.compile(r"(?:lines ((?:\d{1,9}-\d{1,9}, )*\d{1,9}-\d{1,9}): )?every 10th numbered")
 
 
 def code_for(tool_use_id: str) -> str:
@@ -168,7 +168,7 @@ def read_grouped(fact: str) -> str | None:
 def write_numbered(ranges: Sequence[tuple[int, int]]) -> str:
     """The fact that numbered lines follow: nothing else (no `ranges`), or blocks from a first to a last number."""
     blocks = ", ".join(f"{first}-{last}" for first, last in ranges)
-    return f"lines {blocks}: every 10th line numbered" if blocks else "every 10th line numbered"
+    return f"lines {blocks}: every 10th numbered" if blocks else "every 10th numbered"
 
 
 def read_numbered(fact: str) -> list[tuple[int, int]] | None:

@@ -100,7 +100,7 @@ def is_plain(lines: Sequence[Line]) -> bool:
     numbered = len(lines) if len(blocks) == 1 else 0
     while numbered and lines[numbered - 1] == Line(None, ""):
         numbered -= 1
-    return bool(numbered) and lines[0].number is not None and bool(lines[numbered - 1].text)
+    return bool(numbered) and lines[0].number is not None
 
 
 def write(items: Sequence[Item], gutter: Gutter) -> str:
@@ -108,14 +108,17 @@ def write(items: Sequence[Item], gutter: Gutter) -> str:
     out = []
     follows: int | None = None  # the number that a line without one would be given here
     behind: int | None = None  # the number of the line above, shown or referred to
-    for item in items:
+    last = max((at for at, item in enumerate(items) if item[0] is not None), default=0)
+    for at, item in enumerate(items):
         if isinstance(item, Reference):
             out.append(write_reference(item))
             follows, behind = None, item.last
             continue
         number, text = item
         starts = behind is None or number != behind + 1
-        if number is None or (number == follows and number % _KEPT_EVERY and not _misread(text, number, gutter)):
+        ends = at == last and not text  # without its number it would be taken for a mere line end
+        derivable = number is not None and number == follows and number % _KEPT_EVERY and not ends
+        if number is None or (derivable and not _misread(text, number, gutter)):
             out.append(text)
         else:
             out.append((gutter.of(number) if starts else gutter.short(number)) + text)
