@@ -22,8 +22,9 @@ from mitmproxy import connection, ctx, http
 from launcher.proxy_users import proxy_users
 
 SESSION = Path(os.environ["CLAUDE_FOUNDRY_SESSION"])
-LOOK_EVERY = 0.3  # seconds, while somebody may be gone for good; then
+LOOK_EVERY = 0.3  # seconds; with connections open, somebody is there:
 LOOK_SELDOM = 2.0
+LOOK_AGAIN = 0.1  # once nobody was found; whoever started the launcher waits for this
 IDLE_LIMIT = 24 * 3600.0  # seconds without a connection after which a forgotten background process counts for nothing
 
 
@@ -83,15 +84,18 @@ class Lifeline:
         loop.remove_reader(sys.stdin.fileno())
         proxyserver: Any = ctx.master.addons.get("proxyserver")
         address = f"http://127.0.0.1:{proxyserver.listen_addrs()[0][1]}"
-        alone = 0
         last_used = time.monotonic()
-        # Twice in a row, because a process that is just being replaced by another shows no environment.
-        while alone < 2:  # noqa: PLR2004
-            await asyncio.sleep(LOOK_EVERY if alone or not proxyserver.connections else LOOK_SELDOM)
+        was_alone = False
+        while True:
             if proxyserver.connections:
                 last_used = time.monotonic()
             users = await asyncio.to_thread(proxy_users, address)
-            alone = 0 if users and time.monotonic() - last_used < IDLE_LIMIT else alone + 1
+            alone = not users or time.monotonic() - last_used >= IDLE_LIMIT
+            # Twice in a row, because a process that is just being replaced by another shows no environment.
+            if alone and was_alone:
+                break
+            was_alone = alone
+            await asyncio.sleep(LOOK_AGAIN if alone else LOOK_SELDOM if proxyserver.connections else LOOK_EVERY)
         ctx.master.shutdown()
 
     def _at_end_of_input(self) -> None:

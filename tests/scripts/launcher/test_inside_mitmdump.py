@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import importlib
 import io
 import json
 import logging
+import os
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from mitmproxy.test import taddons, tflow, tutils
@@ -72,3 +74,33 @@ def test_notices_are_kept_one_a_line(script: ModuleType, tmp_path: Path) -> None
         keeper.done()
     logger.warning("nor this")
     assert (tmp_path / "session" / "notices").read_text() == "one thing: x\n"
+
+
+async def test_it_ends_when_it_has_twice_in_a_row_found_nobody(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever started the launcher waits for this: with a connection that was just closing, it took seconds."""
+    found = iter([{7: "sh"}, {}, {7: "sh"}, {}, {}])
+    naps: list[float] = []
+    ended: list[bool] = []
+    wait = asyncio.sleep
+
+    async def nap(seconds: float) -> None:
+        naps.append(seconds)
+        await wait(0)
+
+    proxyserver = SimpleNamespace(connections={"one": object()}, listen_addrs=lambda: [("127.0.0.1", 4711)])
+    master = SimpleNamespace(addons={"proxyserver": proxyserver}, shutdown=lambda: ended.append(True))
+    monkeypatch.setattr(script, "ctx", SimpleNamespace(master=master))
+    monkeypatch.setattr(script, "proxy_users", lambda _address: next(found))
+    monkeypatch.setattr(asyncio, "sleep", nap)
+    reading, writing = os.pipe()
+    os.close(writing)  # the launcher is gone
+    with os.fdopen(reading) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        lifeline = script.Lifeline()
+        lifeline.running()
+        assert lifeline._watch is not None
+        await asyncio.wait_for(lifeline._watch, 10)
+    assert ended == [True]
+    assert naps == [script.LOOK_SELDOM, script.LOOK_AGAIN, script.LOOK_SELDOM, script.LOOK_AGAIN]
