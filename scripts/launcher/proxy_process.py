@@ -149,6 +149,9 @@ class ProxyProcess:
         crashed = self._process.poll() is not None
         self._close_lifeline()
         if crashed:
+            for file in self.directory.iterdir():
+                if file.name != "log":  # one of them may hold a key that --settings named
+                    file.unlink()
             return f"the proxy ended before Claude Code did ({self._last_words()}); its log: {self.directory / 'log'}"
         if not self.still_used():
             try:

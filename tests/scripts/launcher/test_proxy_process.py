@@ -44,9 +44,10 @@ def test_directory_is_private_and_goes_where_the_session_fails() -> None:
 )
 def test_last_words(ended: Callable[[str], ProxyProcess], log: str, words: str) -> None:
     proxy = ended(log)
+    (proxy.directory / "settings.json").write_text('{"env": {"ANTHROPIC_FOUNDRY_API_KEY": "made-up"}}')
     said = proxy.release()
     assert said == f"the proxy ended before Claude Code did ({words}); its log: {proxy.directory / 'log'}"
-    assert (proxy.directory / "log").exists()
+    assert [file.name for file in proxy.directory.iterdir()] == ["log"]
 
 
 def test_who_does_not_answer_says_nothing(ended: Callable[[str], ProxyProcess]) -> None:
