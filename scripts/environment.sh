@@ -1,7 +1,7 @@
 # Sourced by the scripts beside it, which set `project` first. Makes the project's Python environment where it is
 # missing or out of date, and costs a few milliseconds where it is not. POSIX sh; Linux and macOS.
 #
-#   prepare_environment [dev]     afterwards "$python" is the environment's Python
+#   prepare_environment [dev|report]     afterwards "$python" is the environment's Python
 #
 # Everything lands in the project's git-ignored .venv and .tools. Says what is wrong in one line and exits with 2.
 
@@ -22,7 +22,13 @@ prepare_environment() {
 # One stamp for what the environment was made from, kept inside the environment, so that it goes where that goes.
 environment_is_current() {
     environment_stamp=$(cat "$project/pyproject.toml" "$project/constraints.txt" | cksum)
-    for stamped in ${environment_group:-runtime dev}; do
+    # What a group's environment holds, those that hold more have as well.
+    case $environment_group in
+        dev) environment_stamped=dev ;;
+        report) environment_stamped='report dev' ;;
+        *) environment_stamped='runtime report dev' ;;
+    esac
+    for stamped in $environment_stamped; do
         [ -x "$python" ] && [ -f "$project/.venv/foundry-$stamped" ] || continue
         read -r stamp <"$project/.venv/foundry-$stamped" || continue
         [ "$stamp" = "$environment_stamp" ] && return 0

@@ -148,6 +148,23 @@ def test_the_dev_group_is_added_and_serves_every_start(clone: Clone) -> None:
     assert clone.asked() == []
 
 
+def test_the_report_group_is_added_on_first_use_and_serves_plain_starts(clone: Clone) -> None:
+    clone.start()
+    clone.asked()
+    assert clone.start("report").returncode == 0
+    (install,) = clone.asked()
+    assert "--group report" in install
+    (clone.root / ".venv" / "foundry-runtime").unlink()
+    clone.start()
+    clone.start("report")
+    assert clone.asked() == []
+    clone.start("dev")
+    assert "--group dev" in clone.asked()[0]
+    (clone.root / ".venv" / "foundry-report").unlink()
+    clone.start("report")
+    assert clone.asked() == []
+
+
 def test_an_environment_whose_python_is_gone_is_made_again(clone: Clone) -> None:
     clone.start()
     python = clone.root / ".venv" / "bin" / "python"
@@ -254,7 +271,9 @@ def test_a_start_that_is_interrupted_leaves_no_lock(clone: Clone) -> None:
     assert clone.start().stdout == "ran\n"
 
 
-@pytest.mark.parametrize("name", ["environment.sh", "claude-foundry", "make_ca", "restore", "test", "../.ci/run"])
+@pytest.mark.parametrize(
+    "name", ["environment.sh", "claude-foundry", "estimate", "make_ca", "restore", "test", "../.ci/run"]
+)
 def test_scripts_are_posix_sh(name: str) -> None:
     shell = shutil.which("dash") or "sh"
     file = PROJECT / "scripts" / name

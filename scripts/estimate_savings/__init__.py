@@ -1,0 +1,1 @@
+"""What the engine would have saved on the user's own Claude Code transcripts. Reads them, and writes nothing."""

@@ -1,0 +1,84 @@
+"""scripts/estimate on what the real Claude Code leaves behind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compression_engine import tokens
+from tests.e2e.claude_code import client_path
+from tests.e2e.laws import messages_exchanges
+from tests.e2e.mitmdump import PROJECT
+from tests.e2e.route import route
+from tests.e2e.scripted import make_project, session, sub_agents
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(
+        client_path() is None,
+        reason=os.environ.get("FOUNDRY_TEST_NO_CLAUDE")
+        or "no Claude Code: scripts/test installs it from npm, or FOUNDRY_TEST_CLAUDE names it",
+    ),
+]
+
+
+@pytest.mark.parametrize("kind", ["one session, resumed", "sub-agents", "forked", "compacted"])
+def test_the_estimate_is_what_the_proxy_really_removed(tmp_path: Path, kind: str) -> None:
+    work = tmp_path / "work"
+    make_project(work)
+    script = sub_agents(work) if kind == "sub-agents" else session(work)
+    with route(script, tmp_path / "route") as way:
+        client = way.client(work)
+        runs = [client.run("Rename the twelfth item.")]
+        if kind == "one session, resumed":
+            runs.append(client.run("Is it done?", "-c"))
+        if kind == "forked":
+            runs.append(client.run("Is it done?", "-c", "--fork-session"))
+        asked = len(messages_exchanges(way.exchanges()))
+        if kind == "compacted":
+            client.run("/compact", "-c")
+            runs.append(client.run("Go on.", "-c"))
+        found = messages_exchanges(way.exchanges())
+    assert [run.code for run in runs] == [0] * len(runs)
+    if kind == "compacted":
+        del found[asked]  # for the summary: it is in no transcript
+
+    before = _fingerprints(client.home)
+    document = _estimate(client.home)
+    assert _fingerprints(client.home) == before
+
+    assert document["transcripts"]["requests"] == len(found)
+    assert document["transcripts"]["unreadable_lines"] == 0
+    assert document["transcripts"]["requests_without_usage"] == 0
+    assert [row["name"] for row in document["by_project"]] == [str(work)]
+    removed = sum(tokens.count(result.sent) - tokens.count(result.arrived) for one in found for result in one.results)
+    assert removed > 1000
+    assert document["saved"]["o200k_tokens"] == pytest.approx(removed, rel=0.01)
+    assert 0.005 < document["saved"]["share"] < 0.3
+
+
+def _estimate(home: Path) -> dict[str, Any]:
+    """Start it as the script does, with the client's home as its own."""
+    argv = [sys.executable, "-IB", str(PROJECT / "scripts/estimate_savings"), "--json", "--examples", "1"]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CLAUDE", "XDG_"))}
+    done = subprocess.run(
+        argv, env=inherited | {"HOME": str(home)}, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def _fingerprints(folder: Path) -> dict[str, tuple[int, str]]:
+    """Every file and folder with when it was last changed and what is in it."""
+    return {
+        str(path): (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
+        for path in sorted(folder.rglob("*"))
+    }

@@ -1,0 +1,73 @@
+"""Invented transcripts, in the shape that Claude Code 2.1.197 gives them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["NOISE", "InventedTranscript", "usage"]
+
+NOISE = "WARN the queue is full\n" * 60
+"""A tool's output of which nearly all can be left out."""
+
+type Json = dict[str, Any]
+
+
+def usage(plain: int = 0, write: int = 0, read: int = 0, write_1h: int = 0) -> Json:
+    return {
+        "input_tokens": plain,
+        "cache_creation_input_tokens": write + write_1h,
+        "cache_read_input_tokens": read,
+        "output_tokens": 7,
+        "cache_creation": {"ephemeral_5m_input_tokens": write, "ephemeral_1h_input_tokens": write_1h},
+    }
+
+
+@dataclass
+class InventedTranscript:
+    """Each method adds a line, below the one before unless told otherwise, and returns its uuid."""
+
+    session: str = "session-1"
+    project: str = "/home/someone/project"
+    model: str = "claude-made-up"
+    lines: list[Json] = field(default_factory=list)
+    last: str = ""
+
+    def add(self, kind: str, *, below: str | None = None, **values: Any) -> str:
+        uuid = f"{self.session}-{len(self.lines)}"
+        parent = self.last if below is None else below
+        own = {"uuid": uuid, "parentUuid": parent or None, "type": kind, "isSidechain": False}
+        self.lines.append(own | {"cwd": self.project, "sessionId": self.session, "toolUseResult": {"x": [1]}} | values)
+        self.last = uuid
+        return uuid
+
+    def say(self, text: str, **values: Any) -> str:
+        return self.add("user", message={"role": "user", "content": text}, **values)
+
+    def answer(self, name: str, billed: Json | None, *blocks: Json | str, **values: Any) -> str:
+        """The answer `name`, a line a block."""
+        for block in blocks:
+            content: list[Json] = [{"type": "text", "text": block} if isinstance(block, str) else block]
+            message: Json = {"id": f"msg_{name}", "role": "assistant", "model": self.model, "content": content}
+            if billed is not None:
+                message["usage"] = billed
+            self.add("assistant", message=message, requestId=f"req_{name}", **values)
+            values.pop("below", None)
+        return self.last
+
+    def result(self, call: str, content: str | list[Json], **values: Any) -> str:
+        block = {"type": "tool_result", "tool_use_id": f"toolu_{call}", "content": content}
+        return self.add("user", message={"role": "user", "content": [block]}, **values)
+
+    def write(self, folder: Path, name: str = "transcript.jsonl") -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / name
+        file.write_text("".join(json.dumps(line) + "\n" for line in self.lines))
+        return file
+
+    @staticmethod
+    def call(name: str, tool: str = "Bash", **inputs: str) -> Json:
+        given = inputs or {"command": f"run {name}"}
+        return {"type": "tool_use", "id": f"toolu_{name}", "name": tool, "input": given}

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from compression_engine import Engine, tokens
+from estimate_savings.contexts import Step, contexts
+from estimate_savings.replay import replay
+from estimate_savings.transcripts import read
+from tests.scripts.estimate_savings.invented import NOISE, InventedTranscript, usage
+
+
+def steps_of(invented: InventedTranscript, tmp_path: Path) -> list[Step]:
+    (steps,) = contexts(read(invented.write(tmp_path)))
+    return steps
+
+
+def test_each_result_is_replayed_in_the_request_that_sent_it_first(tmp_path: Path) -> None:
+    invented = InventedTranscript()
+    invented.say("Go.")
+    invented.answer("1", usage(plain=3), invented.call("a"), invented.call("b", "mcp__x__y"))
+    invented.result("a", NOISE)
+    invented.result("b", [{"type": "text", "text": "short"}, {"type": "image"}, {"type": "text", "text": NOISE}])
+    invented.answer("2", usage(plain=4), invented.call("c"))
+    invented.result("c", "nothing to shorten")
+    invented.answer("3", usage(plain=4), "Done.")
+    replayed = replay(steps_of(invented, tmp_path), Engine())
+
+    assert replayed.problems == frozenset()
+    first, second, third = replayed.results
+    assert first == []
+    assert [(result.id, result.tool, result.sent) for result in second] == [
+        ("toolu_a 1", "Bash", NOISE),
+        ("toolu_b 1", "mcp__x__y", "short"),
+        ("toolu_b 2", "mcp__x__y", NOISE),
+    ]
+    noise, short, again = second
+    assert (short.kind, short.removed, short.arrived) == ("", 0, "short")
+    for result in (noise, again):
+        assert result.kind
+        assert result.tokens_before == tokens.count(NOISE)
+        assert result.tokens_after == tokens.count(result.arrived)
+        assert result.removed > 100
+    (left,) = third
+    assert (left.kind, left.tokens_before, left.removed) == ("", tokens.count("nothing to shorten"), 0)
+
+
+def test_a_request_that_the_engine_leaves_alone(tmp_path: Path) -> None:
+    invented = InventedTranscript()
+    invented.say("Go.")
+    invented.answer("1", usage(plain=3), "Done.")
+    assert replay(steps_of(invented, tmp_path), Engine()).results == [[]]
+
+
+def test_half_a_character_does_no_harm(tmp_path: Path) -> None:
+    invented = InventedTranscript()
+    invented.say("Go \ud83d.")
+    invented.answer("1", usage(plain=3), invented.call("a"))
+    invented.result("a", "\ud83d\n" + NOISE)
+    invented.answer("2", usage(plain=4), "Done.")
+    _, (result,) = replay(steps_of(invented, tmp_path), Engine()).results
+    assert result.sent.startswith("\ud83d\n")
+    assert result.removed > 100
+
+
+def test_the_result_of_an_unknown_call(tmp_path: Path) -> None:
+    invented = InventedTranscript()
+    invented.result("lost", "found")
+    invented.answer("1", usage(plain=3), "Done.")
+    ((result,),) = replay(steps_of(invented, tmp_path), Engine()).results
+    assert result.tool == "unknown tool"
