@@ -47,6 +47,7 @@ class RecordingOrigin:
         self.certificate, key = write_certificate(directory, hosts)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(self.certificate, key)
+        self._context.set_alpn_protocols(["h2", "http/1.1"])  # as Foundry; h2 itself is not spoken here
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.received: list[Received] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import brotli  # type: ignore[import-untyped]
 import pytest
 import zstandard
 
-from tests.e2e.client import exchange, request
+from tests.e2e.client import Tunnel, exchange, request
 from tests.e2e.mitmdump import ADDON, Mitmdump
 from tests.e2e.recording_origin import RecordingOrigin
 
@@ -128,6 +129,49 @@ def test_a_changed_chunked_request_stays_chunked(changing: Mitmdump, origin: Rec
     (received,) = origin.received
     assert received.head + b"\r\n\r\n" == raw
     assert received.body == BODY.replace(b"AA", b"A", 1)
+
+
+def test_a_client_that_waits_to_be_told_to_go_on_is_told(changing: Mitmdump, origin: RecordingOrigin) -> None:
+    origin.forget()
+    head, _, body = request(HOST, BODY, "Expect: 100-continue").partition(b"\r\n\r\n")
+    with Tunnel(changing.port, HOST) as tunnel:
+        tunnel.start_tls(HOST, changing.certificate)
+        tunnel.socket.sendall(head + b"\r\n\r\n")
+        told = b""
+        while not told.endswith(b"\r\n\r\n"):
+            told += tunnel.socket.recv(1)
+        assert told.startswith(b"HTTP/1.1 100 ")
+        assert tunnel.exchange(body).status == 200
+    (received,) = origin.received
+    assert received.body == BODY.replace(b"AA", b"A", 1)
+
+
+def test_a_client_that_offers_http_2_gets_http_1(changing: Mitmdump, origin: RecordingOrigin) -> None:
+    """Without `http2=false` both sides would have agreed on HTTP/2."""
+    origin.forget()
+    context = ssl.create_default_context(cafile=str(changing.certificate))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with Tunnel(changing.port, HOST) as tunnel:
+        encrypted = context.wrap_socket(tunnel.socket, server_hostname=HOST)
+        tunnel.socket = encrypted
+        assert encrypted.selected_alpn_protocol() == "http/1.1"
+        assert tunnel.exchange(request(HOST, BODY)).status == 200
+    (received,) = origin.received
+    assert received.body == BODY.replace(b"AA", b"A", 1)
+
+
+def test_a_client_that_hangs_up_halfway_harms_nobody(changing: Mitmdump, origin: RecordingOrigin) -> None:
+    origin.forget()
+    raw = request(HOST, BODY)
+    for sent in (raw[:50], raw[:-1], raw):
+        with Tunnel(changing.port, HOST) as tunnel:
+            tunnel.start_tls(HOST, changing.certificate)
+            tunnel.socket.sendall(sent)
+    assert exchange(changing.port, HOST, raw, changing.certificate).status == 200
+    assert origin.received[-1].body == BODY.replace(b"AA", b"A", 1)
+    assert not {received.body for received in origin.received} - {origin.received[-1].body}
+    assert "could not reach" not in changing.log()
+    assert "Traceback" not in changing.log()
 
 
 def test_every_request_is_told_of_in_one_line_without_content_or_credentials(
