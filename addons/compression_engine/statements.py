@@ -87,6 +87,7 @@ class Reference(NamedTuple):
 
 _DOCUMENT = "JSON"
 _GROUPED = "hits grouped by file"
+_GROUPED_FROM = f"{_GROUPED}, lines with a colon relative to "
 _HEADING = re.compile(r"\[view (\d{6}): ([^\[\]\n]{1,400})\]\n")
 _HEADING_LINE = re.compile(rf"^{_HEADING.pattern}", re.MULTILINE)
 _REFERENCE = re.compile(
@@ -153,16 +154,15 @@ def read_document(fact: str) -> str | None:
 
 
 def write_grouped(base: str) -> str:
-    """The fact that hits are grouped by file; `base` is what paths of context lines without a colon begin with."""
-    return f"{_GROUPED}, context lines without a colon under {base}" if base else _GROUPED
+    """The fact that hits are grouped by file; lines with a colon had their path without `base`."""
+    return f"{_GROUPED_FROM}{base}" if base else _GROUPED
 
 
 def read_grouped(fact: str) -> str | None:
     """The base that `write_grouped` was given, or None where `fact` states something else."""
     if fact == _GROUPED:
         return ""
-    begin = f"{_GROUPED}, context lines without a colon under "
-    return fact.removeprefix(begin) if fact.startswith(begin) else None
+    return fact.removeprefix(_GROUPED_FROM) if fact.startswith(_GROUPED_FROM) else None
 
 
 def write_numbered(ranges: Sequence[tuple[int, int]]) -> str:

@@ -93,7 +93,7 @@ def _reading(reading: numbered_file.Reading, text: str, label: str, shown: Shown
     starts = {first for first, _ in blocks}
     items = shown.refer(Place(label, numbered=True), lines, [line.number in starts for line in lines])
     fact = statements.write_numbered([] if numbered_file.is_plain(lines) else blocks)
-    kind = "numbered-file" if len(items) == len(lines) else "numbered-file+history"
+    kind = "numbered-file+history" if _refers(items) else "numbered-file"
     return View(kind, (fact,), numbered_file.write(items, reading.gutter), text)
 
 
@@ -127,14 +127,14 @@ def _output(text: str, first: int, label: str, shown: Shown) -> View:
     texts = [statements.write_reference(item) if isinstance(item, Reference) else item.text for item in items]
     kinds: list[str] = []
     facts: list[str] = []
-    if len(items) < len(lines):
+    if _refers(items):
         kinds.append("history")
         facts.append(statements.SHOWN_ABOVE)
     if (grouped := search_hits.group(texts)) is not None:
         kinds.append("search-hits")
         facts.append(statements.write_grouped(grouped.base))
         return View("+".join(kinds), tuple(facts), "\n".join(grouped.lines), text)
-    if len(items) < len(lines):
+    if _refers(items):
         fails = failures.find(texts)
     if (folded := repeated_lines.fold(texts, fails)) is not None:
         kinds.append("repeated-lines")
@@ -146,6 +146,10 @@ def _output(text: str, first: int, label: str, shown: Shown) -> View:
         facts.append(statements.PATTERNS)
         texts = folded
     return View("+".join(kinds), tuple(facts), "\n".join(texts), text)
+
+
+def _refers(items: Sequence[Item]) -> bool:
+    return any(isinstance(item, Reference) for item in items)
 
 
 def _stays(texts: Sequence[str], fails: Sequence[bool]) -> list[bool]:

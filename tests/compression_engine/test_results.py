@@ -42,8 +42,23 @@ def test_reminders_stay_where_they_are() -> None:
 def test_text_around_the_numbered_lines_stays() -> None:
     text = fold_text(f"The file was updated. This is it:\n{FILE}\n\nThat was it.")
     assert text is not None
-    assert text.startswith(f"[view {CODE}: lines 1-60: every 10th numbered]\nThe file was updated.")
+    assert text.startswith(f"The file was updated. This is it:\n[view {CODE}: lines 1-60: every 10th numbered]\n1\t")
     assert text.endswith("\n\nThat was it.")
+
+
+def test_text_behind_the_numbered_lines_stays() -> None:
+    text = fold_text(f"{FILE}\nmore output")
+    assert text is not None
+    assert text.startswith(f"[view {CODE}: lines 1-60: every 10th numbered]\n1\t")
+    assert text.endswith("\nmore output")
+
+
+def test_a_single_long_line_is_referred_to() -> None:
+    shown = Shown()
+    long = "This line goes on and on, " * 12
+    unfold(f"{long}\na\nb\nc", SOURCE, shown).show(shown)
+    text = fold_text(f"{long}\nx\nb\nc", shown)
+    assert text == f"[view {CODE}: lines above left out]\n[line 1 as shown above]\nx\nb\nc"
 
 
 def test_what_was_shown_is_left_out() -> None:

@@ -96,11 +96,10 @@ def ranges(lines: Sequence[Line]) -> list[tuple[int, int]]:
 
 def is_plain(lines: Sequence[Line]) -> bool:
     """Whether the lines are one block with nothing but line ends behind it, so that its range need not be stated."""
-    blocks = ranges(lines)
-    numbered = len(lines) if len(blocks) == 1 else 0
+    numbered = len(lines)
     while numbered and lines[numbered - 1] == Line(None, ""):
         numbered -= 1
-    return bool(numbered) and lines[0].number is not None
+    return bool(numbered) and len(ranges(lines)) == 1 and all(line.number is not None for line in lines[:numbered])
 
 
 def write(items: Sequence[Item], gutter: Gutter) -> str:

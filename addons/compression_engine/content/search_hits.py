@@ -3,7 +3,8 @@
 The path is written once, on a line of its own, above the hits of that file, as `rg --heading` does.
 
 Claude Code's Grep shortens paths to relative ones, but only up to a line's first colon: context lines whose text holds
-no colon keep the absolute path. What these begin with, the *base*, is stated in the heading.
+no colon keep the absolute path. Above such lines the absolute path is written, and what it begins with, the *base*, is
+stated in the heading.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ class Grouped(NamedTuple):
 def group(lines: Sequence[str]) -> Grouped | None:
     """The hits under a line with their path; None where no file has two hits in a row."""
     paths, base = _paths(lines)
-    out = []
+    out: list[str] = []
+    header = -1  # where in `out` the path of the current group stands
     current: str | None = None
-    grouped = False
     for at, (line, path) in enumerate(zip(lines, paths, strict=True)):
         following = paths[at + 1] if at + 1 < len(lines) else None
         if path is None:
@@ -45,11 +46,14 @@ def group(lines: Sequence[str]) -> Grouped | None:
                 current = None
                 out.append(line)
                 continue
+            header = len(out)
             out.append(path)
             current = path
-            grouped = True
-        out.append(line[len(path) + 1 + (len(base) if _has_base(line, path, base) else 0) :])
-    return Grouped(out, base) if grouped else None
+        absolute = bool(base) and not line.startswith(path)
+        if absolute:
+            out[header] = base + path  # so that the whole path is to be seen
+        out.append(line[len(path) + 1 + (len(base) if absolute else 0) :])
+    return Grouped(out, base) if header >= 0 else None
 
 
 def ungroup(lines: Sequence[str], base: str = "") -> list[str]:
@@ -60,8 +64,9 @@ def ungroup(lines: Sequence[str], base: str = "") -> list[str]:
         following = lines[at + 1] if at + 1 < len(lines) else ""
         hit = _AFTER_PATH.match(line)
         if current is not None and hit:
-            whole = f"{current}{hit[0][-1]}{line}"
-            out.append(base + whole if ":" not in whole else whole)
+            path = current.removeprefix(base)
+            whole = f"{path}{hit[0][-1]}{line}"
+            out.append(current + whole[len(path) :] if ":" not in whole else whole)
         elif current is not None and line == _SEPARATOR and _AFTER_PATH.match(following):
             out.append(line)
         elif _AFTER_PATH.match(following) and not _HIT.match(line):
@@ -99,7 +104,3 @@ def _begins(line: str, path: str) -> str | None:
         return None
     after = _AFTER_PATH.match(line, at + len(path) + 1) if at >= 0 else None
     return line[:at] if after is not None and after[0].endswith("-") else None
-
-
-def _has_base(line: str, path: str, base: str) -> bool:
-    return bool(base) and not line.startswith(path)

@@ -28,7 +28,7 @@ def test_context_lines_belong_to_the_hits_beside_them() -> None:
 
 def test_absolute_paths_of_context_lines_are_stated_once() -> None:
     hits = ["/w/p/src/a.py-8-x = 1", "src/a.py-9-if x:", "src/a.py:10:    y", "/w/p/src/a.py-11-", "src/a.py-12-else:"]
-    assert group(hits) == (["src/a.py", "8-x = 1", "9-if x:", "10:    y", "11-", "12-else:"], "/w/p/")
+    assert group(hits) == (["/w/p/src/a.py", "8-x = 1", "9-if x:", "10:    y", "11-", "12-else:"], "/w/p/")
     assert ungroup(*group(hits) or ([], "")) == hits
 
 
