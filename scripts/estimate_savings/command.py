@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -31,6 +32,8 @@ saving is put against the input bill that their usage fields tell. Reads the tra
 def main(arguments: Sequence[str]) -> int:
     """Return the exit code: 0, or 2 with one line on standard error where there is nothing to estimate."""
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a locale without some character is no reason to stop
     try:
         return _run(options.path, examples=options.examples, as_json=options.json)
     except KeyboardInterrupt:
@@ -54,10 +57,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of results")
+    return int(text)
 
 
 def _run(paths: Sequence[Path], *, examples: int, as_json: bool) -> int:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from compression_engine import Engine
 from estimate_savings.bill import Bill, Segment, place
 from estimate_savings.contexts import Step, contexts
-from estimate_savings.replay import Result, replay
+from estimate_savings.replay import Replay, Result
 from estimate_savings.token_factor import Factor, TokenFactors
 from estimate_savings.transcripts import Transcript, read
 
@@ -103,8 +103,9 @@ class Estimate:
             transcript = read(path)
             found = list(contexts(transcript))
             advance(0.2)
+            replay = Replay(self._engine)
             for steps in found:
-                self._add_context(transcript, steps)
+                self._add_context(transcript, steps, replay)
                 advance(0.8 / len(found))
         except Exception as error:  # noqa: BLE001 - one odd file must not cost the estimate of a thousand others
             self.skipped.files[str(path)] = f"{type(error).__name__}: {error}"
@@ -154,13 +155,11 @@ class Estimate:
         """The rewritten results that the least share was removed from."""
         return self._worst.results()
 
-    def _add_context(self, transcript: Transcript, steps: list[Step]) -> None:
+    def _add_context(self, transcript: Transcript, steps: list[Step], replay: Replay) -> None:
         if all(step.request.id in self._billed for step in steps):
             return  # a copy
-        replayed = replay(steps, self._engine)
-        self.skipped.problems |= replayed.problems
         context = _Context(transcript.project, transcript.session)
-        for step, results in zip(steps, replayed.results, strict=True):
+        for step, results in zip(steps, replay.results(steps), strict=True):
             for result in results:
                 self._see(result, Cell(context.project, context.session, result.tool, result.kind, ""))
             context.send(step, results)
@@ -168,6 +167,7 @@ class Estimate:
                 self._billed.add(step.request.id)
                 self._charge(step, context)
             context.answered(step)
+        self.skipped.problems |= replay.problems
 
     def _charge(self, step: Step, context: _Context) -> None:
         """Add the request of `step`, the latest in `context`."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from compression_engine import Engine, Outcome, WireFormat, tokens
 from estimate_savings.contexts import Part, Step
 
-__all__ = ["Replayed", "Result", "replay"]
+__all__ = ["Replay", "Result"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,43 +35,46 @@ class Result:
         return self.tokens_before - self.tokens_after
 
 
-@dataclass(slots=True)
-class Replayed:
-    """The results of a context, for each step those that are new in it."""
-
-    results: list[list[Result]]
-    problems: frozenset[str] = field(default_factory=frozenset)
-
-
 class _Text(NamedTuple):
     id: str
     text: str
 
 
-def replay(steps: list[Step], engine: Engine) -> Replayed:
-    """What `engine` makes of the tool results of a context."""
-    messages = _messages(part for step in steps for part in step.parts)
-    rewrite = engine.rewrite(_body(messages), WireFormat.ANTHROPIC_MESSAGES)
-    sent = [text for message in messages for text in _result_texts(message["content"])]
-    arrived = sent
-    if rewrite.outcome is Outcome.REWRITTEN:
-        rewritten = json.loads(rewrite.body)["messages"]
-        arrived = [text for message in rewritten for text in _result_texts(message["content"])]
-    names = {block.get("id"): block.get("name") for message in messages for block in message["content"]}
-    changes = iter(rewrite.changes)
-    results = []
-    for before, after in zip(sent, arrived, strict=True):
-        tool = str(names.get(before.id.partition(" ")[0]) or "unknown tool")
-        if before.text == after.text:
-            count = tokens.count(before.text)
-            results.append(Result(before.id, tool, "", before.text, after.text, count, count))
-        else:
-            change = next(changes)  # one for each text that changed, in order
-            counts = (change.tokens_before, change.tokens_after)
-            results.append(Result(before.id, tool, change.kind, before.text, after.text, *counts))
-    remaining = iter(results)
-    by_step = [[next(remaining) for part in step.parts for _ in _result_texts(part.content)] for step in steps]
-    return Replayed(by_step, rewrite.problems)
+class Replay:
+    """The engine on the contexts of one transcript, those that share a beginning one after the other.
+
+    `problems` are exceptions that kept the engine from rewriting a result, by name.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.problems: set[str] = set()
+        self._engine = engine
+        self._known: dict[str, Result] = {}
+
+    def results(self, steps: list[Step]) -> list[list[Result]]:
+        """The tool results of a context: for each step those that are new in it."""
+        ids = [[text.id for part in step.parts for text in _result_texts(part.content)] for step in steps]
+        # A rewind often leads to nothing that has results, and what is before it was replayed already.
+        if any(text_id not in self._known for of_step in ids for text_id in of_step):
+            self._known.update((result.id, result) for result in self._replayed(steps))
+        return [[self._known[text_id] for text_id in of_step] for of_step in ids]
+
+    def _replayed(self, steps: list[Step]) -> Iterator[Result]:
+        messages = _messages(part for step in steps for part in step.parts)
+        rewrite = self._engine.rewrite(_body(messages), WireFormat.ANTHROPIC_MESSAGES)
+        self.problems |= rewrite.problems
+        arrived = json.loads(rewrite.body)["messages"] if rewrite.outcome is Outcome.REWRITTEN else messages
+        names = {block.get("id"): block.get("name") for message in messages for block in message["content"]}
+        changes = iter(rewrite.changes)
+        for before, after in zip(_all_texts(messages), _all_texts(arrived), strict=True):
+            tool = str(names.get(before.id.rpartition(" ")[0]) or "unknown tool")
+            if before.text == after.text:
+                count = tokens.count(before.text)
+                yield Result(before.id, tool, "", before.text, before.text, count, count)
+            else:
+                change = next(changes)  # one for each text that changed, in order
+                counts = (change.tokens_before, change.tokens_after)
+                yield Result(before.id, tool, change.kind, before.text, after.text, *counts)
 
 
 def _messages(parts: Iterable[Part]) -> list[dict[str, Any]]:
@@ -91,6 +94,10 @@ def _body(messages: list[dict[str, Any]]) -> bytes:
     body = json.dumps({"messages": messages}, ensure_ascii=False, separators=(",", ":"))
     # A lone surrogate becomes the escape that JSON has for it.
     return body.encode("utf-8", "backslashreplace")
+
+
+def _all_texts(messages: Iterable[dict[str, Any]]) -> Iterator[_Text]:
+    return (text for message in messages for text in _result_texts(message["content"]))
 
 
 def _result_texts(content: list[dict[str, Any]]) -> Iterator[_Text]:

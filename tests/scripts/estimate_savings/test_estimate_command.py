@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from estimate_savings.command import main
+from estimate_savings.estimate import Estimate
 from tests.scripts.estimate_savings.invented import NOISE, InventedTranscript, usage
 
 PACKAGE = Path(__file__).resolve().parents[3] / "scripts" / "estimate_savings"
@@ -70,3 +71,11 @@ def test_runs_as_a_directory_isolated_and_into_a_pipe_that_closes(home: Path) ->
         ["sh", "-c", '"$@" | true', "sh", *argv], capture_output=True, text=True, timeout=60, check=False
     )
     assert piped.stderr == ""
+
+
+def test_an_interrupt_is_no_traceback(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Estimate, "add_file", interrupted)
+    assert main([str(session(home))]) == 130

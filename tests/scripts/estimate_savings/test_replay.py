@@ -2,11 +2,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compression_engine import Engine, tokens
+from compression_engine import Engine, Rewrite, WireFormat, tokens
 from estimate_savings.contexts import Step, contexts
-from estimate_savings.replay import replay
+from estimate_savings.replay import Replay
 from estimate_savings.transcripts import read
 from tests.scripts.estimate_savings.invented import NOISE, InventedTranscript, usage
+
+
+class CountingEngine(Engine):
+    rewrites = 0
+
+    def rewrite(self, body: bytes, wire_format: WireFormat) -> Rewrite:
+        self.rewrites += 1
+        return super().rewrite(body, wire_format)
 
 
 def steps_of(invented: InventedTranscript, tmp_path: Path) -> list[Step]:
@@ -23,10 +31,10 @@ def test_each_result_is_replayed_in_the_request_that_sent_it_first(tmp_path: Pat
     invented.answer("2", usage(plain=4), invented.call("c"))
     invented.result("c", "nothing to shorten")
     invented.answer("3", usage(plain=4), "Done.")
-    replayed = replay(steps_of(invented, tmp_path), Engine())
+    replay = Replay(Engine())
+    first, second, third = replay.results(steps_of(invented, tmp_path))
 
-    assert replayed.problems == frozenset()
-    first, second, third = replayed.results
+    assert replay.problems == set()
     assert first == []
     assert [(result.id, result.tool, result.sent) for result in second] == [
         ("toolu_a 1", "Bash", NOISE),
@@ -48,7 +56,7 @@ def test_a_request_that_the_engine_leaves_alone(tmp_path: Path) -> None:
     invented = InventedTranscript()
     invented.say("Go.")
     invented.answer("1", usage(plain=3), "Done.")
-    assert replay(steps_of(invented, tmp_path), Engine()).results == [[]]
+    assert Replay(Engine()).results(steps_of(invented, tmp_path)) == [[]]
 
 
 def test_half_a_character_does_no_harm(tmp_path: Path) -> None:
@@ -57,7 +65,7 @@ def test_half_a_character_does_no_harm(tmp_path: Path) -> None:
     invented.answer("1", usage(plain=3), invented.call("a"))
     invented.result("a", "\ud83d\n" + NOISE)
     invented.answer("2", usage(plain=4), "Done.")
-    _, (result,) = replay(steps_of(invented, tmp_path), Engine()).results
+    _, (result,) = Replay(Engine()).results(steps_of(invented, tmp_path))
     assert result.sent.startswith("\ud83d\n")
     assert result.removed > 100
 
@@ -66,5 +74,30 @@ def test_the_result_of_an_unknown_call(tmp_path: Path) -> None:
     invented = InventedTranscript()
     invented.result("lost", "found")
     invented.answer("1", usage(plain=3), "Done.")
-    ((result,),) = replay(steps_of(invented, tmp_path), Engine()).results
+    ((result,),) = Replay(Engine()).results(steps_of(invented, tmp_path))
     assert result.tool == "unknown tool"
+
+
+def test_a_rewind_is_replayed_only_for_results_of_its_own(tmp_path: Path) -> None:
+    invented = InventedTranscript()
+    invented.say("Go.")
+    invented.answer("1", usage(plain=3), invented.call("a"))
+    invented.result("a", NOISE)
+    at = invented.answer("2", usage(plain=4), invented.call("b"))
+    invented.result("b", NOISE)
+    invented.answer("3", usage(plain=4), "Done.")
+    invented.say("Say it again.", below=at)
+    invented.answer("4", usage(plain=4), invented.call("c"))
+    invented.result("c", NOISE)
+    invented.answer("5", usage(plain=4), "Done again.")
+    invented.say("And again.", below=at)
+    invented.answer("6", usage(plain=4), "No.")
+    engine = CountingEngine()
+    replay = Replay(engine)
+    kinds = [
+        [(result.id, bool(result.kind)) for results in replay.results(steps) for result in results]
+        for steps in contexts(read(invented.write(tmp_path)))
+    ]
+    a, b, c = (("toolu_a 1", True), ("toolu_b 1", True), ("toolu_c 1", True))
+    assert kinds == [[a, b], [a, b, c], [a, b]]
+    assert engine.rewrites == 2

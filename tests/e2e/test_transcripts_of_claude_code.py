@@ -60,7 +60,8 @@ def test_the_estimate_is_what_the_proxy_really_removed(tmp_path: Path, kind: str
     assert [row["name"] for row in document["by_project"]] == [str(work)]
     removed = sum(tokens.count(result.sent) - tokens.count(result.arrived) for one in found for result in one.results)
     assert removed > 1000
-    assert document["saved"]["o200k_tokens"] == pytest.approx(removed, rel=0.01)
+    # Not to the last token: a reminder that the client puts into a result is in no transcript.
+    assert document["saved"]["o200k_tokens"] == pytest.approx(removed, rel=0.001)
     assert 0.005 < document["saved"]["share"] < 0.3
 
 
