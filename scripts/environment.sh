@@ -3,7 +3,8 @@
 #
 #   prepare_environment [dev|report]     afterwards "$python" is the environment's Python
 #
-# Everything lands in the project's git-ignored .venv and .tools. Says what is wrong in one line and exits with 2.
+# Everything lands in the project's git-ignored .venv and .tools, but for uv's own cache and a Python that uv downloads.
+# Says what is wrong in one line and exits with 2.
 
 environment_fail() {
     printf '%s\n' "${0##*/}: $1" >&2
