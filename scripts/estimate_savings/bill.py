@@ -97,6 +97,7 @@ def place(segments: list[Segment], before: int, total: int, likely: int) -> Segm
     `segments` are the earlier ones, in order; they are moved where the prompt grew by less than it should have: the
     client leaves out old thinking, or more. `likely` is an estimate of what is new, used only then. A prompt that
     shrank to less than half was cut in a way that the transcript does not tell: nothing earlier is taken to be in it.
+    What is no longer in it gets a place that is empty.
     """
     if total > before:
         return Segment(before, total)
@@ -106,8 +107,8 @@ def place(segments: list[Segment], before: int, total: int, likely: int) -> Segm
     moved = before - start
     for segment in segments:
         if segment.end > start:
-            segment.start -= moved
-            segment.end -= moved
+            segment.start = max(0.0, segment.start - moved)
+            segment.end = max(0.0, segment.end - moved)
     return Segment(start, total)
 
 

@@ -77,7 +77,7 @@ class Skipped:
 
     lines: int = 0
     requests: int = 0  # without usage
-    files: dict[str, str] = field(default_factory=dict)  # and why
+    files: dict[str, str] = field(default_factory=dict)  # that were not read to their end, and why
     problems: set[str] = field(default_factory=set)  # of the engine
 
 
@@ -177,8 +177,8 @@ class Estimate:
             return
         self.bills[context.project, context.session].add(usage)
         for segment, removed in zip(context.segments, context.removed, strict=True):
-            if removed and segment.end > 0:
-                price = usage.price_between(max(0.0, segment.start), segment.end)
+            if removed and segment.end > segment.start:
+                price = usage.price_between(segment.start, segment.end)
                 for (tool, kind), count in removed.items():
                     cell = Cell(context.project, context.session, tool, kind, step.request.model)
                     self._carried[cell].add(count, count * price)

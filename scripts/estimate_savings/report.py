@@ -166,7 +166,10 @@ def _notes(found: Json) -> Iterator[Text]:
         notes.append(f"Without usage, so not in the sums: {_number(transcripts['requests_without_usage'], 'request')}.")
     if transcripts["unreadable_lines"]:
         notes.append(f"Not readable, passed over: {_number(transcripts['unreadable_lines'], 'line')}.")
-    notes += [f"Left out: {_visible(path)} ({_visible(why)})." for path, why in transcripts["skipped_files"].items()]
+    notes += [
+        f"Not read to its end: {_visible(path)} ({_visible(why)})."
+        for path, why in transcripts["skipped_files"].items()
+    ]
     notes += [f"The engine left results alone because of an error: {name}." for name in transcripts["engine_problems"]]
     for note in notes:
         yield Text(note, style="dim")

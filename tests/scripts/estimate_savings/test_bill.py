@@ -62,7 +62,13 @@ def test_a_prompt_that_grew_by_too_little_moves_what_was_before() -> None:
 def test_a_prompt_that_was_cut_holds_nothing_earlier() -> None:
     segments = [Segment(0, 400), Segment(400, 1000)]
     assert place(segments, before=1000, total=300, likely=50) == Segment(0, 300)
-    assert all(segment.end <= 0 for segment in segments)
+    assert segments == [Segment(0, 0), Segment(0, 0)]
+
+
+def test_no_place_begins_before_the_prompt() -> None:
+    segments = [Segment(0, 400), Segment(400, 1000)]
+    assert place(segments, before=1000, total=590, likely=10) == Segment(580, 590)
+    assert segments == [Segment(0, 400), Segment(0, 580)]
 
 
 def test_a_bill_adds_up() -> None:

@@ -56,6 +56,16 @@ def test_a_call_that_follows_a_result_of_its_own_answer(tmp_path: Path) -> None:
     ]
 
 
+def test_a_result_that_came_after_the_request_was_sent_is_not_in_it(tmp_path: Path) -> None:
+    invented = InventedTranscript()
+    invented.say("Go.")
+    at = invented.answer("1", usage(plain=3), invented.call("a"))
+    invented.say("Never mind.")
+    invented.answer("2", usage(plain=4), "Fine.")
+    invented.result("a", "found", below=at)
+    assert paths(invented, tmp_path) == [[("1", ["u: Go."]), ("2", ["a: toolu_a", "u: Never mind."])]]
+
+
 def test_a_rewind_makes_a_second_context(tmp_path: Path) -> None:
     invented = InventedTranscript()
     invented.say("Go.")

@@ -20,6 +20,7 @@ def found(*files: Path, examples: int = 0) -> dict[str, Any]:
     for file in files:
         estimate.add_file(file)
     document = findings(estimate)
+    assert set(document["transcripts"]["skipped_files"]) == {str(file) for file in files if not file.exists()}
     assert json.loads(json.dumps(document)) == document
     return document
 
@@ -126,6 +127,16 @@ def test_what_comes_after_a_compaction_carries_nothing_from_before(tmp_path: Pat
     invented.add("system", below="", subtype="compact_boundary")
     invented.say("Summary.", isCompactSummary=True)
     invented.answer("5", usage(write=900), "Going on.")
+    after = found(invented.write(tmp_path))
+    assert after["transcripts"]["requests"] == 5
+    assert after["saved"]["units"] == before["saved"]["units"]
+
+
+def test_a_prompt_that_was_cut_carries_nothing_from_before(tmp_path: Path) -> None:
+    invented = session()
+    before = found(invented.write(tmp_path))
+    invented.say("Go on.")
+    invented.answer("5", usage(read=500, write=200), "Going on.")
     after = found(invented.write(tmp_path))
     assert after["transcripts"]["requests"] == 5
     assert after["saved"]["units"] == before["saved"]["units"]

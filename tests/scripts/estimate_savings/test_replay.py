@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from compression_engine import Engine, Rewrite, WireFormat, tokens
@@ -9,11 +10,13 @@ from estimate_savings.transcripts import read
 from tests.scripts.estimate_savings.invented import NOISE, InventedTranscript, usage
 
 
-class CountingEngine(Engine):
-    rewrites = 0
+class RecordingEngine(Engine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.bodies: list[bytes] = []
 
     def rewrite(self, body: bytes, wire_format: WireFormat) -> Rewrite:
-        self.rewrites += 1
+        self.bodies.append(body)
         return super().rewrite(body, wire_format)
 
 
@@ -78,6 +81,26 @@ def test_the_result_of_an_unknown_call(tmp_path: Path) -> None:
     assert result.tool == "unknown tool"
 
 
+def test_the_body_is_as_the_client_sends_it(tmp_path: Path) -> None:
+    invented = InventedTranscript()
+    invented.say("Gö.")
+    invented.answer("1", usage(plain=3), "I look.", invented.call("a"))
+    at = invented.answer("1", usage(plain=3), invented.call("b"))
+    invented.result("b", "found b", below=at)
+    invented.result("a", "found a", below=at)
+    invented.answer("2", usage(plain=4), "Done.")
+    engine = RecordingEngine()
+    Replay(engine).results(steps_of(invented, tmp_path))
+    (body,) = engine.bodies
+    assert "Gö.".encode() in body
+    messages = json.loads(body)["messages"]
+    assert [(message["role"], [block["type"] for block in message["content"]]) for message in messages] == [
+        ("user", ["text"]),
+        ("assistant", ["text", "tool_use", "tool_use"]),
+        ("user", ["tool_result", "tool_result"]),
+    ]
+
+
 def test_a_rewind_is_replayed_only_for_results_of_its_own(tmp_path: Path) -> None:
     invented = InventedTranscript()
     invented.say("Go.")
@@ -92,7 +115,7 @@ def test_a_rewind_is_replayed_only_for_results_of_its_own(tmp_path: Path) -> Non
     invented.answer("5", usage(plain=4), "Done again.")
     invented.say("And again.", below=at)
     invented.answer("6", usage(plain=4), "No.")
-    engine = CountingEngine()
+    engine = RecordingEngine()
     replay = Replay(engine)
     kinds = [
         [(result.id, bool(result.kind)) for results in replay.results(steps) for result in results]
@@ -100,4 +123,4 @@ def test_a_rewind_is_replayed_only_for_results_of_its_own(tmp_path: Path) -> Non
     ]
     a, b, c = (("toolu_a 1", True), ("toolu_b 1", True), ("toolu_c 1", True))
     assert kinds == [[a, b], [a, b, c], [a, b]]
-    assert engine.rewrites == 2
+    assert len(engine.bodies) == 2
