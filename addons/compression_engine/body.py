@@ -68,9 +68,11 @@ def elements(text: bytes) -> list[Span]:
     spans = []
     at = _skip(text, 0, b"[")
     for count, value in enumerate(values):
+        token = bytes(value)
         if count:
-            at = _skip(text, at, b",")
-        spans.append(_span(text, at, bytes(value)))
+            # Compact text, the common case: the next element stands right behind the comma.
+            at = at + 1 if text.startswith(b",", at) and text.startswith(token, at + 1) else _skip(text, at, b",")
+        spans.append(_span(text, at, token))
         at = spans[-1].end
     return spans
 

@@ -20,7 +20,9 @@ def chain(seed: bytes, messages: Iterable[bytes]) -> list[bytes]:
     digests = []
     last = seed
     for message in messages:
-        last = hashlib.sha256(last + hashlib.sha256(message).digest()).digest()
+        step = hashlib.sha256(last)
+        step.update(message)
+        last = step.digest()
         digests.append(last)
     return digests
 
