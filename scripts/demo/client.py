@@ -11,11 +11,13 @@ import base64
 import http.client
 import json
 import os
+import signal
 import ssl
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -103,6 +105,9 @@ def hold_session(connection: Connection, directory: Path) -> list[Sent]:
 
 def main() -> int:
     """Run the demo."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end)  # so that its directory goes with it
     environment = dict(os.environ)
     try:
         with tempfile.TemporaryDirectory(prefix="foundry-demo-") as name:
@@ -123,11 +128,17 @@ def main() -> int:
     except (OSError, http.client.HTTPException, ValueError) as problem:
         print(f"demo: {problem}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     print(report(exchanges))
     found = faults(exchanges)
     for fault in found:
         print(f"demo: {fault}", file=sys.stderr)
     return 1 if found else 0
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 def _body(messages: list[dict[str, Any]], directory: Path) -> bytes:

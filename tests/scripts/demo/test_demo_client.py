@@ -1,6 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -70,3 +75,32 @@ def test_a_dead_proxy_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.setenv("DEMO_STAND_IN_PORT", "9")
     assert main() == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_ended_early_it_leaves_nothing_and_shows_no_traceback(tmp_path: Path, number: signal.Signals) -> None:
+    import certifi  # noqa: PLC0415
+
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip(f"{number.name} is ignored here, as under nohup, and stays so in what is started")
+    scripts = Path(client.__file__).resolve().parents[1]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        variables = {
+            "PYTHONPATH": f"{scripts}{os.pathsep}{scripts.parent / 'addons'}",
+            "TMPDIR": str(tmp_path),
+            "HTTPS_PROXY": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "NODE_EXTRA_CA_CERTS": certifi.where(),
+            "ANTHROPIC_FOUNDRY_RESOURCE": "made-up",
+            "ANTHROPIC_FOUNDRY_API_KEY": "made-up",
+            "DEMO_STAND_IN_PORT": "9",
+        }
+        argv = [sys.executable, "-m", "demo.client"]
+        with subprocess.Popen(argv, env=os.environ | variables, stderr=subprocess.PIPE, text=True) as process:
+            silent.settimeout(30)
+            connection, _ = silent.accept()  # now it waits for the proxy's answer
+            with connection:
+                assert list(tmp_path.iterdir())
+                process.send_signal(number)
+                _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (128 + number, "")
+    assert list(tmp_path.iterdir()) == []
