@@ -59,8 +59,8 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _ESCAPED = re.compile(rb"\\u(?!00[0-7])|\\u007f", re.IGNORECASE)
 
 
-def elements(text: bytes) -> list[Span]:
-    """The elements of the JSON array that `text` is.
+def elements(text: bytes, offset: int = 0) -> list[Span]:
+    """The elements of the JSON array that `text` is; `offset`, where it stands in a longer text, is added to the spans.
 
     Raises NotUnderstood.
     """
@@ -69,16 +69,20 @@ def elements(text: bytes) -> list[Span]:
     at = _skip(text, 0, b"[")
     for count, value in enumerate(values):
         token = bytes(value)
-        if count:
-            # Compact text, the common case: the next element stands right behind the comma.
-            at = at + 1 if text.startswith(b",", at) and text.startswith(token, at + 1) else _skip(text, at, b",")
-        spans.append(_span(text, at, token))
-        at = spans[-1].end
+        # Compact text is the common case: the next element stands right behind the comma.
+        if count and text.startswith(b",", at) and text.startswith(token, at + 1):
+            at += 1
+        else:
+            at = _skip(text, at, b",") if count else at
+            _check(text, at, token)
+        end = at + len(token)
+        spans.append(Span(offset + at, offset + end))
+        at = end
     return spans
 
 
-def members(text: bytes) -> dict[str, Span]:
-    """The values of the JSON object that `text` is, by key, in the order of the text.
+def members(text: bytes, offset: int = 0) -> dict[str, Span]:
+    """The values of the JSON object that `text` is, by key, in the order of the text; `offset` as in `elements`.
 
     Raises NotUnderstood, also where a key stands twice: which of the two counts is the reader's choice.
     """
@@ -91,8 +95,10 @@ def members(text: bytes) -> dict[str, Span]:
         found = _KEY.match(text, at)
         if found is None:
             raise NotUnderstood("a key stands twice")
-        spans[key] = _span(text, found.end(), bytes(value))
-        at = spans[key].end
+        token = bytes(value)
+        _check(text, found.end(), token)
+        at = found.end() + len(token)
+        spans[key] = Span(offset + found.end(), offset + at)
     if text[_skip(text, at, b"}") :].strip():
         raise NotUnderstood("a key stands twice")
     return spans
@@ -153,7 +159,6 @@ def _past_blanks(text: bytes, at: int) -> int:
     return found.end() if found else at
 
 
-def _span(text: bytes, at: int, value: bytes) -> Span:
+def _check(text: bytes, at: int, value: bytes) -> None:
     if not text.startswith(value, at):
         raise NotUnderstood("a key stands twice")
-    return Span(at, at + len(value))

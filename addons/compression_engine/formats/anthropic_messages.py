@@ -112,14 +112,12 @@ def _texts(message: bytes, content: Span | None) -> tuple[Span, ...]:
 
 def _members_within(text: bytes, value: Span) -> dict[str, Span]:
     """The members of an object that stands in `text`, as spans of `text`."""
-    found = members(text[value.start : value.end])
-    return {key: Span(value.start + start, value.start + end) for key, (start, end) in found.items()}
+    return members(text[value.start : value.end], value.start)
 
 
 def _elements_within(text: bytes, value: Span) -> list[Span]:
     """The elements of an array that stands in `text`, as spans of `text`."""
-    found = elements(text[value.start : value.end])
-    return [Span(value.start + start, value.start + end) for start, end in found]
+    return elements(text[value.start : value.end], value.start)
 
 
 def _string(message: bytes, value: Span | None) -> str | None:
