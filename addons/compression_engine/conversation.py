@@ -13,7 +13,7 @@ from compression_engine.body import NotUnderstood, Span, Splice, decode_string, 
 from compression_engine.content.lines import split_positions
 from compression_engine.formats.message import Message, ToolResult
 from compression_engine.history import Place, Shown, edit_of
-from compression_engine.results import Folded, Source, fold, unfold
+from compression_engine.results import ResultChange, Source, fold, unfold
 
 __all__ = ["Conversation", "Turn"]
 
@@ -25,7 +25,7 @@ class Turn:
     """What became of one message: a new JSON string for some of its texts, known by their order in the message."""
 
     tokens: dict[int, bytes] = field(default_factory=dict)
-    changes: tuple[Folded, ...] = ()
+    changes: tuple[ResultChange, ...] = ()
     says_something: bool = False  # whether later messages may depend on it
     splices: tuple[Splice, ...] = ()  # as `tokens`, for the bytes of the message that was fed
 
@@ -72,7 +72,7 @@ class Conversation:
         """Go back to the state after `count` messages."""
         del self.turns[count:], self.digests[count:]
 
-    def _feed(self, raw: bytes, parse: Parse, treat: Callable[[str, Source], tuple[str, Folded | None]]) -> Turn:
+    def _feed(self, raw: bytes, parse: Parse, treat: Callable[[str, Source], tuple[str, ResultChange | None]]) -> Turn:
         try:
             message = parse(raw)
         except NotUnderstood:
@@ -111,15 +111,17 @@ class Conversation:
         label = self._labels.get(result.tool_use_id, "")
         return Source(result.tool_use_id, label if count == 1 else f"{label} ({count})", result.is_error)
 
-    def _fold(self, text: str, source: Source) -> tuple[str, Folded | None]:
+    def _fold(self, text: str, source: Source) -> tuple[str, ResultChange | None]:
         folded = None
         try:
             folded = fold(text, source, self._shown, may_refer=self._may_refer)
         except Exception as error:  # noqa: BLE001 - a mistake in one content module costs one result its rewrite
             self.problems.add(type(error).__name__)
-        unfolded = folded.unfolded if folded else unfold(text, source, self._shown)
-        unfolded.show(self._shown)
-        return folded.text if folded else text, folded
+        if folded is None:
+            unfold(text, source, self._shown).show(self._shown)
+            return text, None
+        folded.unfolded.show(self._shown)
+        return folded.text, folded.change
 
     def _unfold(self, text: str, source: Source) -> tuple[str, None]:
         unfolded = unfold(text, source, self._shown)

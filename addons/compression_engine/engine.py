@@ -11,6 +11,7 @@ from compression_engine.body import NotUnderstood, Span, Splice, splice
 from compression_engine.conversation import Conversation
 from compression_engine.formats import FORMATS, WireFormat
 from compression_engine.memory import Memory, chain
+from compression_engine.results import ResultChange
 
 __all__ = ["RULES_VERSION", "Engine", "Outcome", "ResultChange", "Rewrite", "restore"]
 
@@ -25,15 +26,6 @@ class Outcome(StrEnum):
     NOTHING_TO_DO = "nothing-to-do"  # understood; no rewrite would have saved anything
     NOT_UNDERSTOOD = "not-understood"  # not JSON, or not the shape that its wire format has
     FORMAT_NOT_REWRITTEN = "format-not-rewritten"  # recognised, but only passed through so far
-
-
-@dataclass(frozen=True, slots=True)
-class ResultChange:
-    """One rewritten tool result. Tokens are tiktoken's o200k_base."""
-
-    kind: str
-    tokens_before: int
-    tokens_after: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +74,7 @@ class Engine:
         self._memory.put(conversation)
         problems = frozenset(conversation.problems)
         turns = conversation.turns[: len(raws)]
-        changes = tuple(
-            ResultChange(change.kind, change.tokens_before, change.tokens_after)
-            for turn in turns
-            for change in turn.changes
-        )
+        changes = tuple(change for turn in turns for change in turn.changes)
         if not changes:
             return Rewrite(body, Outcome.NOTHING_TO_DO, problems=problems)
         splices = (

@@ -45,7 +45,7 @@ class Shown:
 
     def __init__(self) -> None:
         self._sheets: dict[Place, dict[int, str]] = {}
-        # The last place where these lines stood. Another line may have been shown there since: look again.
+        # The last places where these lines stood. Another line may have been shown there since: look again.
         self._runs: dict[tuple[str, ...], list[tuple[Place, int]]] = {}
         self.size = 0
 

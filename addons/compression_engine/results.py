@@ -4,14 +4,15 @@
 came back as the client's own text, so a rewrite that could not be undone is never made.
 
 The text is taken in stretches. Reminders of the client (`<system-reminder>…</system-reminder>`) stay where they are,
-verbatim, and end a stretch; so does the text in front of a JSON document. Each stretch that is rewritten has a heading
-of its own.
+verbatim, and end a stretch; so does the text in front of a numbered reading or a JSON document. Each stretch that is
+rewritten has a heading of its own.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from compression_engine import statements, tokens, views
@@ -19,7 +20,7 @@ from compression_engine.content import json_text, numbered_file
 from compression_engine.content.lines import Line
 from compression_engine.history import Place, Shown
 
-__all__ = ["Folded", "Source", "Unfolded", "fold", "unfold"]
+__all__ = ["Folded", "ResultChange", "Source", "Unfolded", "fold", "unfold"]
 
 # A rewrite must save this many o200k_base tokens in one result.
 _BREAK_EVEN = 8
@@ -42,16 +43,20 @@ class Source(NamedTuple):
     is_error: bool = False
 
 
-class Folded(NamedTuple):
-    """A shorter text for a result, and what `unfold` makes of it.
+@dataclass(frozen=True, slots=True)
+class ResultChange:
+    """What was done to one rewritten tool result, for statistics. Tokens are tiktoken's o200k_base."""
 
-    `kind` names what was done, for statistics; tokens are o200k_base.
-    """
-
-    text: str
     kind: str
     tokens_before: int
     tokens_after: int
+
+
+class Folded(NamedTuple):
+    """A shorter text for a result, what was done, and what `unfold` makes of the text."""
+
+    text: str
+    change: ResultChange
     unfolded: Unfolded
 
 
@@ -97,7 +102,7 @@ def fold(text: str, source: Source, shown: Shown, *, may_refer: bool = True) -> 
     unfolded = unfold(folded, source, shown)
     if unfolded.text != "".join(originals):
         return None
-    return Folded(folded, "+".join(kinds), before, after, unfolded)
+    return Folded(folded, ResultChange("+".join(kinds), before, after), unfolded)
 
 
 def unfold(text: str, source: Source, shown: Shown) -> Unfolded:
@@ -154,9 +159,11 @@ def _written(part: str, first: int, source: Source, shown: Shown) -> list[tuple[
 def _cut(part: str) -> int:
     """Where in `part` a numbered reading or a JSON document starts behind other text; 0 where none does."""
     cut = numbered_file.start(part)
-    if cut == 0 and (document := _DOCUMENT.search(part)) and json_text.fold(part[document.start() :]) is not None:
-        cut = document.start()
-    return cut
+    if cut:
+        return cut
+    document = _DOCUMENT.search(part)
+    behind = document.start() if document else 0
+    return behind if behind and json_text.fold(part[behind:]) is not None else 0
 
 
 def _best_view(stretch: str, first: int, source: Source, shown: Shown) -> views.View | None:

@@ -127,14 +127,15 @@ def _output(text: str, first: int, label: str, shown: Shown) -> View:
     texts = [statements.write_reference(item) if isinstance(item, Reference) else item.text for item in items]
     kinds: list[str] = []
     facts: list[str] = []
-    if _refers(items):
+    refers = _refers(items)
+    if refers:
         kinds.append("history")
         facts.append(statements.SHOWN_ABOVE)
     if (grouped := search_hits.group(texts)) is not None:
         kinds.append("search-hits")
         facts.append(statements.write_grouped(grouped.base))
         return View("+".join(kinds), tuple(facts), "\n".join(grouped.lines), text)
-    if _refers(items):
+    if refers:
         fails = failures.find(texts)
     if (folded := repeated_lines.fold(texts, fails)) is not None:
         kinds.append("repeated-lines")

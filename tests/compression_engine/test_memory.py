@@ -3,6 +3,7 @@ from __future__ import annotations
 from compression_engine.conversation import Conversation
 from compression_engine.formats.anthropic_messages import parse
 from compression_engine.memory import Memory, chain
+from compression_engine.results import ResultChange
 from tests.compression_engine.bodies import call, dump, numbered, result, source_lines
 
 QUESTION = dump({"role": "user", "content": "?"})
@@ -78,6 +79,11 @@ def test_the_least_recently_used_is_given_up() -> None:
     assert memory.take(chains[0]) is conversations[0]
     assert memory.take(chains[2]) is conversations[2]
     assert memory.size == 0
+
+
+def test_of_a_rewrite_only_what_is_sent_and_its_figures_are_kept() -> None:
+    (turn,) = [turn for turn in fed(MESSAGES).turns if turn.tokens]
+    assert [type(change) for change in turn.changes] == [ResultChange]
 
 
 def test_what_alone_exceeds_the_limit_is_not_kept() -> None:

@@ -20,7 +20,7 @@ def fold_text(text: str, shown: Shown | None = None, **options: bool) -> str | N
     folded = fold(text, SOURCE, shown or Shown(), **options)
     if folded is None:
         return None
-    assert folded.tokens_after < folded.tokens_before
+    assert folded.change.tokens_after < folded.change.tokens_before
     assert unfold(folded.text, SOURCE, shown or Shown()).text == text
     return folded.text
 

@@ -9,21 +9,31 @@ __all__ = ["find", "find_locations"]
 
 # In doubt a line tells of a failure: what is kept too often costs tokens, what is left out wrongly costs an answer.
 _WORDS = (
-    *(
-        "error",
-        "fail",
-        "panic",
-        "exception",
-        "traceback",
-        "fatal",
-        "assert",
-        "denied",
-        "refused",
-        "not found",
-        "cannot",
-    ),
-    *("can't", "unable", "abort", "segfault", "segmentation", "undefined", "timed out", "timeout", "killed"),
-    *("\u2717", "\u2718", "\u2716", "\u00d7", "\u274c"),  # crosses, as test runners and linters print them
+    "error",
+    "fail",
+    "panic",
+    "exception",
+    "traceback",
+    "fatal",
+    "assert",
+    "denied",
+    "refused",
+    "not found",
+    "cannot",
+    "can't",
+    "unable",
+    "abort",
+    "segfault",
+    "segmentation",
+    "undefined",
+    "timed out",
+    "timeout",
+    "killed",
+    "\u2717",  # crosses, as test runners and linters print them
+    "\u2718",
+    "\u2716",
+    "\u00d7",
+    "\u274c",
 )
 # pytest shows what it compared behind an `E`.
 _COMPARED = ("E ", "E\t")

@@ -151,9 +151,8 @@ def _cut(message: bytes, block: Span) -> list[Splice]:
     if _MARKED not in text:
         return []
     previous = None
-    for key, (start, end) in _members_within(message, block).items():
+    for key, value in _members_within(message, block).items():
         if key == "cache_control" and previous is not None:
-            return [Splice(previous, end, b"")]
-        del start
-        previous = end
+            return [Splice(previous, value.end, b"")]
+        previous = value.end
     return []
