@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 __all__ = ["ClaudeCode", "Run", "client_path"]
 
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -28,6 +30,14 @@ def client_path() -> Path | None:
     """Return the client to test: $FOUNDRY_TEST_CLAUDE, or the one that the test set-up installed, or None."""
     path = Path(os.environ.get("FOUNDRY_TEST_CLAUDE") or _INSTALLED)
     return path if path.exists() else None
+
+
+NEEDS_CLIENT = pytest.mark.skipif(
+    client_path() is None,
+    reason=os.environ.get("FOUNDRY_TEST_NO_CLAUDE")
+    or "no Claude Code: scripts/test installs it from npm, or FOUNDRY_TEST_CLAUDE names it",
+)
+"""For tests that run the real client."""
 
 
 @dataclass(frozen=True)

@@ -19,21 +19,14 @@ import pytest
 from compression_engine import tokens
 from demo.answers import Answer, Refusal, bad_request, overloaded, rate_limited, unauthorized
 from demo.stand_in import Request
-from tests.e2e.claude_code import Run, client_path
+from tests.e2e.claude_code import NEEDS_CLIENT, Run
 from tests.e2e.file_origin import FileOrigin
 from tests.e2e.laws import Exchange, messages_exchanges, verify
 from tests.e2e.mitmdump import free_port
 from tests.e2e.route import route
 from tests.e2e.scripted import bash, make_project, session, sub_agents
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(
-        client_path() is None,
-        reason=os.environ.get("FOUNDRY_TEST_NO_CLAUDE")
-        or "no Claude Code: scripts/test installs it from npm, or FOUNDRY_TEST_CLAUDE names it",
-    ),
-]
+pytestmark = [pytest.mark.e2e, NEEDS_CLIENT]
 
 
 @pytest.fixture

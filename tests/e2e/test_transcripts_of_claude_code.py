@@ -13,20 +13,13 @@ from typing import Any
 import pytest
 
 from compression_engine import tokens
-from tests.e2e.claude_code import client_path
+from tests.e2e.claude_code import NEEDS_CLIENT
 from tests.e2e.laws import messages_exchanges
 from tests.e2e.mitmdump import PROJECT
 from tests.e2e.route import route
 from tests.e2e.scripted import make_project, session, sub_agents
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(
-        client_path() is None,
-        reason=os.environ.get("FOUNDRY_TEST_NO_CLAUDE")
-        or "no Claude Code: scripts/test installs it from npm, or FOUNDRY_TEST_CLAUDE names it",
-    ),
-]
+pytestmark = [pytest.mark.e2e, NEEDS_CLIENT]
 
 
 @pytest.mark.parametrize("kind", ["one session, resumed", "sub-agents", "forked", "compacted"])
