@@ -54,22 +54,28 @@ class Shown:
 
         A numbered reading shows a part of its file; any other output is the whole of what its command says now.
         """
-        kept = [(line.number, line.text) for line in lines if line.number is not None]
-        if not any(len(text) >= _LONG_LINE for _, text in kept) and len(kept) < _LEAST_LINES:
+        kept = [(number, text) for number, text in lines if number is not None]
+        texts = [text for _, text in kept]
+        if len(kept) < _LEAST_LINES and not any(len(text) >= _LONG_LINE for text in texts):
             return
         sheet = self._sheets.setdefault(place, {})
         if not place.numbered:
             sheet.clear()
         sheet.update(kept)
-        self.size += sum(len(text) for _, text in kept) + _LINE_OVERHEAD * len(kept)
-        texts = [text for _, text in kept]
-        for at, (number, _) in enumerate(kept[: max(0, len(kept) + 1 - _LEAST_LINES)]):
-            if kept[at + _LEAST_LINES - 1][0] == number + _LEAST_LINES - 1:
-                places = self._runs.setdefault(tuple(texts[at : at + _LEAST_LINES]), [])
-                if (place, number) in places:
-                    places.remove((place, number))
-                places.append((place, number))
-                del places[:-_MOST_PLACES]
+        self.size += sum(map(len, texts)) + _LINE_OVERHEAD * len(kept)
+        runs = zip(*(texts[ahead:] for ahead in range(_LEAST_LINES)), strict=False)
+        for (number, _), (last, _), run in zip(kept, kept[_LEAST_LINES - 1 :], runs, strict=False):
+            if last != number + _LEAST_LINES - 1:
+                continue
+            here = (place, number)
+            places = self._runs.get(run)
+            if places is None:
+                self._runs[run] = [here]
+                continue
+            if here in places:
+                places.remove(here)
+            places.append(here)
+            del places[:-_MOST_PLACES]
 
     def refer(self, place: Place, lines: Sequence[Line], stays: Sequence[bool]) -> list[Item]:
         """`lines` of a result of `place`, with references in place of runs that were shown before.

@@ -1,7 +1,7 @@
 """One tool result's text: written shorter, and read back.
 
-`fold` writes the text shorter where that pays; `unfold` undoes it. What `fold` hands out has been through `unfold` and
-came back as the client's own text, so a rewrite that could not be undone is never made.
+`fold` writes the text shorter where that pays; `unfold` undoes it. What `fold` hands out has been read back and came
+back as the client's own text, so a rewrite that could not be undone is never made.
 
 The text is taken in stretches. Reminders of the client (`<system-reminder>…</system-reminder>`) stay where they are,
 verbatim, and end a stretch; so does the text in front of a numbered reading or a JSON document. Each stretch that is
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from compression_engine import statements, tokens, views
-from compression_engine.content import json_text, numbered_file
+from compression_engine.content import numbered_file
 from compression_engine.content.lines import Line
 from compression_engine.history import Place, Shown
 
@@ -82,54 +82,75 @@ def fold(text: str, source: Source, shown: Shown, *, may_refer: bool = True) -> 
     if statements.stand_in(text):
         return None  # ours already, or a look-alike: either way it is left as it is
     earlier = shown if may_refer else Shown()
-    out = []
-    originals = []
-    kinds: dict[str, None] = {}
+    pieces: list[_Piece] = []
     first = 1
     for at, part in enumerate(_split_reminders(text)):
-        for stretch, view in [(part, None)] if at % 2 else _written(part, first, source, earlier):
-            out.append(view.text if view else stretch)
-            originals.append(view.original if view else stretch)
-            if view:
-                kinds[view.kind] = None
+        pieces += [_Piece(part, is_reminder=True)] if at % 2 else _written(part, first, source, earlier)
         first += part.count("\n")
+    kinds = dict.fromkeys(piece.view.kind for piece in pieces if piece.view)
     if not kinds:
         return None
-    folded = "".join(out)
+    folded = "".join(piece.text for piece in pieces)
     before, after = tokens.count(text), tokens.count(folded)
     if before - after < _BREAK_EVEN:
         return None
-    unfolded = unfold(folded, source, shown)
-    if unfolded.text != "".join(originals):
+    # Every stretch has been read back. So the whole can be, if it is cut into the same.
+    if _pieces(folded, source) != [_Piece(piece.text, piece.is_reminder) for piece in pieces]:
         return None
-    return Folded(folded, ResultChange("+".join(kinds), before, after), unfolded)
+    return Folded(folded, ResultChange("+".join(kinds), before, after), _unfolded(pieces, source, earlier))
 
 
 def unfold(text: str, source: Source, shown: Shown) -> Unfolded:
     """The text that `fold` was given, or `text` itself where nothing of ours stands in it."""
     if len(text) > _LONGEST:
         return Unfolded(text, source.label, [], [])
+    return _unfolded(_pieces(text, source), source, shown)
+
+
+class _Piece(NamedTuple):
+    """A stretch or a reminder as it is written. `view` is how, where `fold` has found a shorter way."""
+
+    text: str
+    is_reminder: bool = False
+    view: views.View | None = None
+
+
+def _pieces(text: str, source: Source) -> list[_Piece]:
+    """The pieces that a written text consists of."""
+    code = statements.code_for(source.tool_use_id)
+    pieces = []
+    for at, part in enumerate(_split_reminders(text)):
+        if at % 2:
+            pieces.append(_Piece(part, is_reminder=True))
+        else:
+            pieces += [_Piece(stretch) for stretch in statements.split_headings(part, code)]
+    return pieces
+
+
+def _unfolded(pieces: Iterable[_Piece], source: Source, shown: Shown) -> Unfolded:
+    """What the pieces stand for."""
     code = statements.code_for(source.tool_use_id)
     out = []
     readings = []
     output: list[Line] = []
     first = 1
-    for at, part in enumerate(_split_reminders(text)):
-        if at % 2:
-            out.append(part)
-            first += part.count("\n")
+    for text, is_reminder, view in pieces:
+        if is_reminder:
+            out.append(text)
+            first += text.count("\n")
             continue
-        for written in statements.split_headings(part, code):
-            heading = statements.read_heading(written, code)
+        stretch = view.stretch if view else None
+        if stretch is None:
+            heading = statements.read_heading(text, code)
             stretch = views.read(heading, first, source.label, shown) if heading else None
-            if stretch is None:
-                stretch = views.read_plain(written, first)
-            if stretch.numbered:
-                readings.append(stretch.lines)
-            else:
-                output += stretch.lines
-            out.append(stretch.text)
-            first += stretch.text.count("\n")
+        if stretch is None:
+            stretch = views.read_plain(text, first)
+        if stretch.numbered:
+            readings.append(stretch.lines)
+        else:
+            output += stretch.lines
+        out.append(stretch.text)
+        first += stretch.text.count("\n")
     return Unfolded("".join(out), source.label, readings, output)
 
 
@@ -145,42 +166,47 @@ def _split_reminders(text: str) -> list[str]:
     return [*pieces, text[at:]]
 
 
-def _written(part: str, first: int, source: Source, shown: Shown) -> list[tuple[str, views.View | None]]:
-    """The stretches of what stands between two reminders, each with its view; None where it stays as it is."""
-    cut = _cut(part)
+def _written(part: str, first: int, source: Source, shown: Shown) -> list[_Piece]:
+    """The stretches of what stands between two reminders."""
+    cut, document = _cut(part)
     if cut:
-        behind = _best_view(part[cut:], first + part.count("\n", 0, cut), source, shown)
+        behind = _piece(part[cut:], first + part.count("\n", 0, cut), source, shown, document)
         # A stretch reaches up to the next heading: without one behind the cut, it is all one.
-        if behind is not None:
-            return [(part[:cut], _best_view(part[:cut], first, source, shown)), (part[cut:], behind)]
-    return [(part, _best_view(part, first, source, shown))]
+        if behind.view is not None:
+            return [_piece(part[:cut], first, source, shown), behind]
+    return [_piece(part, first, source, shown)]
 
 
-def _cut(part: str) -> int:
-    """Where in `part` a numbered reading or a JSON document starts behind other text; 0 where none does."""
+def _cut(part: str) -> tuple[int, views.View | None]:
+    """Where in `part` a numbered reading or a JSON document starts behind other text, and its view if it has one.
+
+    0 where none does.
+    """
     cut = numbered_file.start(part)
     if cut:
-        return cut
-    document = _DOCUMENT.search(part)
-    behind = document.start() if document else 0
-    return behind if behind and json_text.fold(part[behind:]) is not None else 0
+        return cut, None
+    found = _DOCUMENT.search(part)
+    document = views.view_of_document(part[found.start() :]) if found and found.start() else None
+    return (found.start(), document) if found and document else (0, None)
 
 
-def _best_view(stretch: str, first: int, source: Source, shown: Shown) -> views.View | None:
-    """The shortest view of `stretch`, with its heading, that is shorter than it and can be read back."""
+def _piece(stretch: str, first: int, source: Source, shown: Shown, document: views.View | None = None) -> _Piece:
+    """The stretch in its shortest view that can be read back, with a heading, or as it is where none is shorter."""
     code = statements.code_for(source.tool_use_id)
     best: views.View | None = None
     if source.is_error:
         failure = views.view_of_failure(stretch)
         candidates: Iterable[views.View] = [failure] if failure else []
     else:
-        candidates = views.views_of(stretch, first, source.label, shown)
+        candidates = views.views_of(stretch, first, source.label, shown, document)
     for view in candidates:
         text = statements.write_heading(code, view.facts) + view.text
         if len(text) >= len(best.text if best else stretch):
             continue
-        heading = statements.read_heading(text, code)
-        back = views.read(heading, first, source.label, shown) if heading else None
+        back = view.stretch
+        if back is None:
+            heading = statements.read_heading(text, code)
+            back = views.read(heading, first, source.label, shown) if heading else None
         if back is not None and back.text == view.original:
-            best = view._replace(text=text)
-    return best
+            best = view._replace(text=text, stretch=back)
+    return _Piece(best.text if best else stretch, view=best)

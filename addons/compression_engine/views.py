@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from typing import NamedTuple
 
 from compression_engine import statements
@@ -26,17 +27,10 @@ from compression_engine.statements import Heading, Reference
 
 # A command that names such a file shows text that an edit may have to match, line for line.
 _FILE = re.compile(r"\.(?:json[c5l]?|ipynb|lock|geojson|webmanifest)\b")
+# A JSON document that is shorter than this share of its text is not compared with patterns of its lines.
+_CLEARLY_SHORTER = 0.9
 
-__all__ = ["Stretch", "View", "read", "read_plain", "view_of_failure", "views_of"]
-
-
-class View(NamedTuple):
-    """A way to write a stretch. `original` is what reading it back gives: terminal output as a terminal shows it."""
-
-    kind: str
-    facts: tuple[str, ...]
-    text: str
-    original: str
+__all__ = ["Stretch", "View", "read", "read_plain", "view_of_document", "view_of_failure", "views_of"]
 
 
 class Stretch(NamedTuple):
@@ -47,14 +41,39 @@ class Stretch(NamedTuple):
     lines: list[Line]
 
 
+class View(NamedTuple):
+    """A way to write a stretch. `original` is what reading it back gives: terminal output as a terminal shows it."""
+
+    kind: str
+    facts: tuple[str, ...]
+    text: str
+    original: str
+    stretch: Stretch | None = None
+    """What reading it back gives, where that is known without doing it."""
+
+
 def view_of_failure(text: str) -> View | None:
     """The one view of a result that reports a failure: every word stays in its place, terminal codes go."""
     original = terminal.shown(text)
     return None if original == text else View("terminal", (statements.NO_CODES,), original, original)
 
 
-def views_of(text: str, first: int, label: str, shown: Shown) -> Iterator[View]:
-    """The views that `text` can be written in; its first line is line `first` of the result."""
+def view_of_document(text: str) -> View | None:
+    """The view of `text` as JSON, which it begins with."""
+    folded = json_text.fold(text)
+    if folded is None:
+        return None
+    facts = [statements.write_document(folded.layout)]
+    if "^/" in folded.text:
+        facts.append(statements.ADDRESSES)
+    return View("json", tuple(facts), folded.text, text, Stretch(text, numbered=False, lines=[]))
+
+
+def views_of(text: str, first: int, label: str, shown: Shown, document: View | None = None) -> Iterator[View]:
+    """The views that `text` can be written in; its first line is line `first` of the result.
+
+    `document` is `view_of_document`, where that has been asked for already.
+    """
     reading = numbered_file.read(text)
     if reading is not None:
         yield _reading(reading, text, label, shown)
@@ -62,10 +81,22 @@ def views_of(text: str, first: int, label: str, shown: Shown) -> Iterator[View]:
     original = terminal.shown(text)
     kinds = () if original == text else ("terminal",)
     facts = () if original == text else (statements.NO_CODES,)
-    document = None if _FILE.search(label) else _document(original)
-    for view in (document, _output(original, first, label, shown)):
-        if view is not None and (facts or view.facts):
-            yield View("+".join((*kinds, *filter(None, [view.kind]))), (*facts, *view.facts), view.text, original)
+    if _FILE.search(label):
+        document = None
+    elif document is None or original != text:
+        document = view_of_document(original)
+    if document is not None:
+        yield _behind(kinds, facts, document)
+    lines = split_positions(original, first)
+    fails = failures.find([line.text for line in lines])
+    # The last line end stays: the next heading has to start a line.
+    fails[-1] = fails[-1] or not lines[-1].text
+    items = shown.refer(Place(label, numbered=False), lines, fails)
+    if document is not None and len(document.text) < _CLEARLY_SHORTER * len(text) and not _refers(items):
+        return
+    output = _output(items, fails, original)
+    if facts or output.facts:
+        yield _behind(kinds, facts, output)
 
 
 def read_plain(text: str, first: int) -> Stretch:
@@ -108,22 +139,13 @@ def _read_reading(text: str, blocks: Sequence[tuple[int, int]], label: str, show
     return Stretch(numbered_file.Reading(gutter, lines).text(), numbered=True, lines=lines)
 
 
-def _document(text: str) -> View | None:
-    folded = json_text.fold(text)
-    if folded is None:
-        return None
-    facts = [statements.write_document(folded.layout)]
-    if "^/" in folded.text:
-        facts.append(statements.ADDRESSES)
-    return View("json", tuple(facts), folded.text, text)
+def _behind(kinds: tuple[str, ...], facts: tuple[str, ...], view: View) -> View:
+    """The view of a text that has been reduced before, which `kinds` and `facts` name."""
+    return view._replace(kind="+".join(filter(None, (*kinds, view.kind))), facts=(*facts, *view.facts))
 
 
-def _output(text: str, first: int, label: str, shown: Shown) -> View:
-    lines = split_positions(text, first)
-    fails = failures.find([line.text for line in lines])
-    # The last line end stays: the next heading has to start a line.
-    fails[-1] = fails[-1] or not lines[-1].text
-    items = shown.refer(Place(label, numbered=False), lines, fails)
+def _output(items: Sequence[Item], fails: Sequence[bool], text: str) -> View:
+    """The view as lines. `fails` says of the lines that `text` has which may tell of a failure."""
     texts = [statements.write_reference(item) if isinstance(item, Reference) else item.text for item in items]
     kinds: list[str] = []
     facts: list[str] = []
@@ -171,10 +193,12 @@ def _read_output(heading: Heading, first: int, label: str, shown: Shown) -> Stre
             texts = alike_lines.unfold(texts)
         elif fact == statements.REPEATS:
             texts = repeated_lines.unfold(texts)
+    if statements.SHOWN_ABOVE not in heading.facts:
+        return Stretch("\n".join(texts), numbered=False, lines=list(map(Line, count(first), texts)))
     lines = _look_up(_positions(texts, first), Place(label, numbered=False), shown)
     if lines is None:
         return None
-    return Stretch("\n".join(line.text for line in lines), numbered=False, lines=lines)
+    return Stretch("\n".join([line.text for line in lines]), numbered=False, lines=lines)
 
 
 def _positions(texts: Sequence[str], first: int) -> Iterator[Item]:

@@ -15,33 +15,53 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import compress
+from operator import eq
 from typing import NamedTuple
 
 from compression_engine.statements import read_pattern, write_pattern
 
 __all__ = ["fold", "unfold"]
 
-_PIECES = re.compile(r"[\w./@+~%#-]+|[^\w./@+~%#-]+")
+# What a word can hold besides letters and digits.
+_MARKS = "_./@+~%#-"
+_PIECES = re.compile(r"[\w./@+~%#-]+|\n|[^\w./@+~%#\n-]+")
 _GAP = "*"
 _REST = "**"
 _LEAST_LINES = 3
-# How many lines to look ahead without finding a better end: keeps the work linear.
-_PATIENCE = 40
-# About what a pattern's brackets and count cost, in tokens, and what a run must save besides.
-_PATTERN_COST = 8
-_LEAST_SAVING = 8
-# A shorter run of lines that are alike to their end is taken before a longer one if it saves so much more a line.
-_RATE = 1.3
+# Below, costs and savings are in twentieths of a token.
+_TOKEN = 20
+# About what a pattern's brackets and count cost, and what a run must save besides.
+_PATTERN_COST = 8 * _TOKEN
+_LEAST_SAVING = 8 * _TOKEN
+# Less than this in each line is not worth looking on for.
+_LEAST_A_LINE = 24
+# What a row says in front of what varies: one more token before a number, little before a word.
+_BLANK_BEFORE_NUMBER = 24
+_BLANK_BEFORE_WORD = 8
+_BLANK_BEFORE_REST = 4
 # Lines are looked at up to this many pieces: behind that, all is rest.
 _MOST_PIECES = 80
 
 
+class _Shape(NamedTuple):
+    """What lines share: what stands between words up to piece `head`, and the words at the places `words`.
+
+    `rest`: whether some go on differently behind that. `saving` is what this is worth in each line but the first.
+    """
+
+    head: int
+    words: Sequence[int]
+    rest: bool
+    saving: int
+
+
 class _Run(NamedTuple):
-    """Lines up to `end` share the first's pieces up to `head`, apart from those that vary; a `rest` follows or not."""
+    """Lines up to `end` that are alike: the words at the places `varies` differ, and what stands from `head` on."""
 
     end: int
+    varies: list[int]
     head: int
-    varies: tuple[int, ...]
     rest: bool
 
 
@@ -50,10 +70,7 @@ def fold(lines: Sequence[str], stays: Sequence[bool]) -> list[str] | None:
 
     `stays` says for each line whether it is to be left as it is.
     """
-    cuts = [
-        [] if not line or _GAP in line or stay else _PIECES.findall(line)
-        for line, stay in zip(lines, stays, strict=True)
-    ]
+    cuts = _cut(["" if stay or _GAP in line else line for line, stay in zip(lines, stays, strict=True)])
     out: list[str] = []
     at = 0
     while at < len(lines):
@@ -62,13 +79,17 @@ def fold(lines: Sequence[str], stays: Sequence[bool]) -> list[str] | None:
             out.append(lines[at])
             at += 1
             continue
-        varies = set(run.varies)
-        pattern = "".join(_GAP if place in varies else cuts[at][place] for place in range(run.head))
-        out.append(write_pattern(run.end - at, pattern + (_REST if run.rest else "")))
-        for pieces in cuts[at : run.end]:
-            row = [pieces[place] for place in run.varies]
-            out.append(" ".join([*row, "".join(pieces[run.head :])] if run.rest else row))
-        at = run.end
+        end, varies, head, rest = run
+        pattern = cuts[at][:head]
+        for place in varies:
+            pattern[place] = _GAP
+        out.append(write_pattern(end - at, "".join(pattern) + (_REST if rest else "")))
+        for pieces in cuts[at:end]:
+            row = [pieces[place] for place in varies]
+            if rest:
+                row.append("".join(pieces[head:]))
+            out.append(" ".join(row))
+        at = end
     return out if len(out) > len(lines) else None
 
 
@@ -85,85 +106,124 @@ def unfold(lines: Sequence[str]) -> list[str]:
         count, pattern = found
         rest = pattern.endswith(_REST)
         shared = (pattern.removesuffix(_REST) + _GAP if rest else pattern).split(_GAP)
+        whole = "%s".join(part.replace("%", "%%") for part in shared)
+        gaps = len(shared) - 1
         for row in lines[at : at + count]:
-            words = row.split(" ", len(shared) - 2) if rest else row.split(" ")
-            if len(words) == len(shared) - 1:
-                out.append(shared[0] + "".join(word + after for word, after in zip(words, shared[1:], strict=True)))
-            else:
-                out.append(row)
+            words = row.split(" ", gaps - 1) if rest else row.split(" ")
+            out.append(whole % tuple(words) if len(words) == gaps else row)
         at += count
     return out
 
 
-def _longest_run(cuts: Sequence[Sequence[str]], at: int) -> _Run | None:
+def _cut(lines: Sequence[str]) -> list[list[str]]:
+    """The pieces of each line. One search over all lines is faster than one for each."""
+    pieces = _PIECES.findall("\n".join(lines))
+    pieces.append("\n")
+    cuts = []
+    at = 0
+    for _ in lines:
+        end = pieces.index("\n", at)
+        cuts.append(pieces[at:end])
+        at = end + 1
+    return cuts
+
+
+def _opens(pieces: Sequence[str]) -> int:
+    """Where the first piece stands that is no word: 0 or 1."""
+    return 1 if pieces and (pieces[0][0].isalnum() or pieces[0][0] in _MARKS) else 0
+
+
+def _longest_run(cuts: Sequence[list[str]], at: int) -> _Run | None:
     """The run of like lines from `at` that saves most, if one saves enough."""
-    growing = _Growing(cuts[at])
-    best = whole = at  # ends of the runs that save most; `whole`: of those without a rest
-    most = most_whole = float(_LEAST_SAVING)
+    if at + _LEAST_LINES > len(cuts):
+        return None
+    first = cuts[at]
+    if not (_may_share(first, cuts[at + 1]) and _may_share(first, cuts[at + 2])):
+        return None
+    growing = _Growing(first)
+    best, shape = at, growing.shape
+    most = _LEAST_SAVING
     for end in range(at + 2, len(cuts) + 1):
         growing.take(cuts[end - 1])
-        if growing.saving <= 1 or (best > at and end - best > _PATIENCE):
+        saving = growing.shape.saving
+        # With less and less to share, the lines up to `best` lose more than one pattern spares another.
+        if saving < _LEAST_A_LINE or (best > at and (best - at) * saving <= most):
             break
-        total = (end - at - 1) * growing.saving - _PATTERN_COST
-        if total > most and end - at >= _LEAST_LINES:
-            best, most = end, total
-            if not growing.rest:
-                whole, most_whole = end, total
-    if whole > at and most_whole / (whole - at) > _RATE * most / (best - at):
-        best = whole
-    if best == at:
-        return None
-    growing = _Growing(cuts[at])
-    for pieces in cuts[at + 1 : best]:
-        growing.take(pieces)
-    run = growing.run(best)
-    return run if run.varies or run.rest else None
+        total = (end - at - 1) * saving - _PATTERN_COST
+        # Behind a shorter run that shares more, the further lines can be a run of their own.
+        alone = (end - best - 1) * saving - _PATTERN_COST if best > at else 0
+        if total > most + max(alone, 0) and end - at >= _LEAST_LINES:
+            best, shape, most = end, growing.shape, total
+    return _run(best, shape, first) if best > at else None
+
+
+def _run(end: int, shape: _Shape, first: Sequence[str]) -> _Run | None:
+    """The lines of this shape; None where they are equal, which is for others to say."""
+    shared = set(shape.words)
+    varies = [place for place in range(1 - _opens(first), shape.head, 2) if place not in shared]
+    head = shape.head
+    # What varies at the end is part of the rest.
+    while shape.rest and varies and varies[-1] == head - 1:
+        head = varies.pop()
+    return _Run(end, varies, head, shape.rest) if varies or shape.rest else None
+
+
+def _may_share(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether the pieces that stand at the same places in two lines are worth looking on for."""
+    worth = 0
+    for piece in compress(one[:_MOST_PIECES], map(eq, one, other)):
+        worth += _worth(piece)
+        if worth >= _LEAST_A_LINE:
+            return True
+    return False
 
 
 class _Growing:
-    """What the lines taken so far share with the first of them.
+    """The shape of the lines taken so far; the first of them shows it."""
 
-    `saving` is what this is worth in each further line, `rest` whether they go on differently behind it.
-    """
-
-    def __init__(self, first: Sequence[str]) -> None:
+    def __init__(self, first: list[str]) -> None:
         self._first = first[:_MOST_PIECES]
-        self._worth = [_tokens(piece) for piece in self._first]
-        self._shared = [True] * len(self._first)
-        self._head = len(self._first)
-        self.rest = len(first) > self._head
-        self.saving = sum(self._worth)
+        self._opens = _opens(first)
+        self._between = self._first[self._opens :: 2]
+        self._worth = list(map(_worth, self._first))
+        self._blanks: dict[int, int] = {}  # by place of a word that varies: what the blank in front of it costs
+        words = range(1 - self._opens, len(self._first), 2)
+        self.shape = _Shape(len(self._first), words, len(first) > len(self._first), sum(self._worth))
 
-    def take(self, pieces: Sequence[str]) -> None:
+    def take(self, pieces: list[str]) -> None:
         """Take one more line."""
-        head = _common_structure(self._first, pieces, self._head)
-        self.rest = self.rest or head < self._head or len(pieces) > head
-        for place in range(self._head):
-            if self._shared[place] and (place >= head or pieces[place] != self._first[place]):
-                self._shared[place] = False
-                self.saving -= self._worth[place]
-        self._head = head
+        head, words, rest, _ = self.shape
+        first, opens = self._first, self._opens
+        common = head
+        if _opens(pieces) != opens:
+            common = 0
+        elif pieces[opens:head:2] != self._between:
+            common = self._common_structure(pieces[opens:head:2])
+        common = min(common, len(pieces))
+        if common < head:
+            words = [place for place in words if place < common]
+            self._between = first[opens:common:2]
+            self._blanks = {place: cost for place, cost in self._blanks.items() if place < common}
+        same = [place for place in words if pieces[place] == first[place]]
+        if len(same) < len(words):
+            for place in words:
+                if pieces[place] != first[place]:
+                    self._blanks[place] = _BLANK_BEFORE_NUMBER if first[place][0].isdigit() else _BLANK_BEFORE_WORD
+        elif common == head and (rest or len(pieces) == head):
+            return
+        rest = rest or common < head or len(pieces) > common
+        worth = self._worth
+        shared = sum(worth[opens:common:2]) + sum(map(worth.__getitem__, same))
+        saving = shared - sum(self._blanks.values()) - _BLANK_BEFORE_REST * rest
+        self.shape = _Shape(common, same, rest, saving)
 
-    def run(self, end: int) -> _Run:
-        """The lines taken so far; what varies at the end is part of the rest."""
-        head = self._head
-        while self.rest and head and not self._shared[head - 1]:
-            head -= 1
-        return _Run(end, head, tuple(place for place in range(head) if not self._shared[place]), self.rest)
+    def _common_structure(self, between: Sequence[str]) -> int:
+        """Up to which piece what stands between the words is the same."""
+        pairs = zip(self._between, between, strict=False)
+        differs = next((count for count, (one, other) in enumerate(pairs) if one != other), None)
+        return self.shape.head if differs is None else 2 * differs + self._opens
 
 
-def _common_structure(first: Sequence[str], pieces: Sequence[str], head: int) -> int:
-    """Up to which piece both have words at the same places and the same between them."""
-    for place, (one, other) in enumerate(zip(first[:head], pieces, strict=False)):
-        if one != other and not (_is_word(one) and _is_word(other)):
-            return place
-    return min(head, len(pieces))
-
-
-def _is_word(piece: str) -> bool:
-    return piece[0].isalnum() or piece[0] in "_./@+~%#-"
-
-
-def _tokens(piece: str) -> float:
-    """About how many tokens `piece` takes within a line."""
-    return 0.2 if piece == " " else max(1.0, len(piece) / 4)
+def _worth(piece: str) -> int:
+    """About how many twentieths of a token `piece` takes within a line."""
+    return _TOKEN // 5 if piece == " " else max(_TOKEN, len(piece) * _TOKEN // 4)

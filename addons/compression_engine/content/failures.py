@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 __all__ = ["find", "find_locations"]
 
@@ -42,15 +44,17 @@ _LOCATION = re.compile(r"\.\w{1,4}:\d")
 
 def find(lines: Sequence[str]) -> list[bool]:
     """For each of `lines` whether it may tell of a failure."""
-    whole = "\n".join(lines).lower()
-    words = [word for word in _WORDS if word in whole]
-    if not words:
-        return [line.startswith(_COMPARED) for line in lines]
+    found = [line.startswith(_COMPARED) for line in lines]
     # Of few characters are there more in lower case, and none of these is a line end.
-    return [
-        line.startswith(_COMPARED) or any(word in low for word in words)
-        for line, low in zip(lines, whole.split("\n"), strict=True)
-    ]
+    whole = "\n".join(lines).lower()
+    ends = list(accumulate(len(line) + 1 for line in whole.split("\n")))
+    for word in _WORDS:
+        at = whole.find(word)
+        while at >= 0:
+            line = bisect_right(ends, at)
+            found[line] = True
+            at = whole.find(word, ends[line])
+    return found
 
 
 def find_locations(lines: Sequence[str]) -> list[bool]:

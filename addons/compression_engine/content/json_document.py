@@ -2,6 +2,8 @@
 
 What ends in the middle (clients cap the length of results) is read as far as it goes; so is JSON with other text behind
 it, and one document after the other (JSON lines, `jq`).
+
+An array of numbers is one token, because a result can hold tens of thousands of numbers.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import re
 from itertools import islice
 from typing import NamedTuple
 
-__all__ = ["MOST_DEEP", "NUMBER_OR_WORD", "STRING", "Object", "Reading", "Value", "read"]
+__all__ = ["MOST_DEEP", "NUMBER_OR_WORD", "STRING", "Object", "Reading", "Value", "is_numbers", "read"]
 
 # Deeper nesting is not read: it bounds recursion, and nobody writes it.
 MOST_DEEP = 64
@@ -20,13 +22,14 @@ NUMBER_OR_WORD = r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+|tru
 _SPACE = r"[ \t\r\n]*+"
 # A key if there is one, a scalar or a bracket, a comma if there is one. What is none of these is all the rest.
 _BRACKET = r"[\[\]{}]"
+_NUMBERS = rf"\[{_SPACE}(?:{NUMBER_OR_WORD})(?:{_SPACE},{_SPACE}(?:{NUMBER_OR_WORD}))*+{_SPACE}\]"
 _REST = r"[\s\S]++"
 _MEMBERS = re.compile(
-    rf"{_SPACE}(?:({STRING}){_SPACE}:{_SPACE})?({STRING}|{NUMBER_OR_WORD}|{_BRACKET}|{_REST}){_SPACE}(,?)"
+    rf"{_SPACE}(?:({STRING}){_SPACE}:{_SPACE})?({STRING}|{NUMBER_OR_WORD}|{_NUMBERS}|{_BRACKET}|{_REST}){_SPACE}(,?)"
 )
 _OPENING = ("[", "{")
 _CLOSING = ("]", "}")
-_COMPLETE = re.compile(rf"{STRING}|{NUMBER_OR_WORD}|{_BRACKET}")
+_COMPLETE = re.compile(rf"{STRING}|{NUMBER_OR_WORD}|{_NUMBERS}|{_BRACKET}")
 _BEGINNING = re.compile(r"[ \t\r\n]*+(?:\[[ \t\r\n]*+(?:[0-9\[{\"\]-]|true|false|null)|\{[ \t\r\n]*+[\"}])")
 
 
@@ -37,7 +40,8 @@ class Object(NamedTuple):
     values: list[Value]
 
 
-# A scalar is its own text: a string with its quotes and escapes, a number with all its digits.
+# A scalar is its own text: a string with its quotes and escapes, a number with all its digits. So is an array of
+# numbers (or `true`, `false`, `null`), without blanks: `[1,2.50,3]`.
 type Value = str | Object | list[Value]
 
 
@@ -82,6 +86,8 @@ def read(text: str) -> Reading | None:  # noqa: C901, PLR0912  # one loop over e
                 values = inner
                 if comma or len(stack) > MOST_DEEP:
                     break
+            elif piece[0] == "[":
+                values.append("".join(piece.split()))
             elif stack:
                 values.append(piece)
             else:
@@ -93,6 +99,11 @@ def read(text: str) -> Reading | None:  # noqa: C901, PLR0912  # one loop over e
     if not documents or len(stack) > MOST_DEEP:
         return None
     return Reading(documents, len(stack), end)
+
+
+def is_numbers(value: Value) -> bool:
+    """Whether `value` is an array of numbers, as one token."""
+    return isinstance(value, str) and value[0] == "["
 
 
 def _start_of(member: int, text: str) -> int:

@@ -24,7 +24,13 @@ _LAYOUT = re.compile(
 )
 # An array or object with something in it, on one line, after the indentation of its own line.
 _ON_ONE_LINE = re.compile(r"\n([ \t]*+)(?:" + STRING + r" ?: ?)?[\[{] ?(?=[^\s\]}])")
-_PIECES = re.compile(STRING + r"|([,:\[{])([ ]*+)(\r?\n[ \t]*+)?([\]}])?")
+# What stands behind marks outside strings; a string is reduced to its quotes first.
+_STRINGS = re.compile(STRING)
+_EMPTY = re.compile(r"[\[{]([ ]*+)(\r?\n[ \t]*+)?[\]}]")
+_PADDED = re.compile(r"[\[{]([ ]*+)(?!\r?\n|[\]}])")
+_COLON = re.compile(r":([ ]*+)")
+_COMMA = re.compile(r",([ ]*+)(?!\r?\n)")
+_END = re.compile(r",([ ]*+)\r?\n")
 
 
 class TooLongError(Exception):
@@ -96,25 +102,19 @@ def guess(text: str) -> Layout:
         for line in _ON_ONE_LINE.finditer(sample):
             depth = line[1].count(indent) if indent else 1
             deep = min(deep, depth)
-    seen: dict[str, str] = {}
-    for mark, blanks, broken, closing in _PIECES.findall(sample):
-        if not mark:
-            continue
-        if mark in "[{":
-            kind = "empty" if closing else "break" if broken else "padding"
-            seen.setdefault(kind, broken or blanks)
-        else:
-            kind = "colon" if mark == ":" else "end" if broken else "comma"
-            seen.setdefault(kind, blanks)
+    marks = _STRINGS.sub('""', sample)
+    empty, padding, colon, comma, end = (pattern.search(marks) for pattern in (_EMPTY, _PADDED, _COLON, _COMMA, _END))
+    behind_comma = comma[1] if comma else "" if indent is None and colon and not colon[1] else " "
+    behind_colon = colon[1] if colon else comma[1] if comma else "" if indent is None else " "
     return Layout(
         indent,
         deep,
-        ", " if seen.get("comma", "" if indent is None and seen.get("colon") == "" else " ") else ",",
-        ": " if seen.get("colon", " " if seen.get("comma", "" if indent is None else " ") else "") else ":",
-        indent is None and "end" in seen,
-        " " if seen.get("padding") else "",
-        " " if seen.get("end") else "",
-        "" if not (empty := seen.get("empty", "")) else "\n" if "\n" in empty else " ",
+        ", " if behind_comma else ",",
+        ": " if behind_colon else ":",
+        indent is None and end is not None,
+        " " if padding and padding[1] else "",
+        " " if end and end[1] else "",
+        "" if not empty or not (empty[1] or empty[2]) else "\n" if empty[2] else " ",
         newline,
     )
 
@@ -132,10 +132,11 @@ class Writer:
     def write(self, value: Value, opened: int = 0, depth: int = 0) -> str:
         """The text of `value`; the last `opened` levels of brackets stay open."""
         if isinstance(value, str):
-            self._written += len(value)
+            text = self._numbers(value, depth) if value[0] == "[" else value
+            self._written += len(text)
             if self._written > _LONGEST:
                 raise TooLongError
-            return value
+            return text
         written = self._written
         layout = self._layout
         if isinstance(value, Object):
@@ -144,7 +145,9 @@ class Writer:
         else:
             start, end = "[", "]"
             values = value
-        texts = [item if isinstance(item, str) else self.write(item, 0, depth + 1) for item in values]
+        texts = [
+            item if isinstance(item, str) and item[0] != "[" else self.write(item, 0, depth + 1) for item in values
+        ]
         if texts and opened > 1:
             texts[-1] = self.write(values[-1], opened - 1, depth + 1)
         if isinstance(value, Object):
@@ -153,15 +156,23 @@ class Writer:
             between = self._breaks[depth] if layout.empties == "\n" else layout.empties
             text = start if opened else f"{start}{between}{end}"
         else:
-            if depth < self._deep:
-                inner = self._breaks[depth + 1]
-                joined, closing = f",{layout.ends}{inner}".join(texts), self._breaks[depth]
-            else:
-                inner = closing = layout.padding
-                comma = f",{layout.ends}{layout.newline}" if layout.lines and not depth else layout.comma
-                joined = comma.join(texts)
-            text = f"{start}{inner}{joined}" if opened else f"{start}{inner}{joined}{closing}{end}"
+            inner, comma, closing = self._between(depth)
+            text = f"{start}{inner}{comma.join(texts)}{'' if opened else closing + end}"
         self._written = written + len(text)
         if self._written > _LONGEST:
             raise TooLongError
         return text
+
+    def _between(self, depth: int) -> tuple[str, str, str]:
+        """What stands behind the opening bracket at `depth`, between the members, and before the closing bracket."""
+        layout = self._layout
+        if depth < self._deep:
+            inner = self._breaks[depth + 1]
+            return inner, f",{layout.ends}{inner}", self._breaks[depth]
+        comma = f",{layout.ends}{layout.newline}" if layout.lines and not depth else layout.comma
+        return layout.padding, comma, layout.padding
+
+    def _numbers(self, token: str, depth: int) -> str:
+        """The text of an array of numbers."""
+        inner, comma, closing = self._between(depth)
+        return f"[{inner}{token[1:-1].replace(',', comma)}{closing}]"

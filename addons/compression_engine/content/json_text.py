@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from compression_engine.content import json_document, json_layout, json_view
-from compression_engine.content.json_document import Value
+from compression_engine.content.json_document import Value, is_numbers
 from compression_engine.content.json_layout import Layout, TooLongError, Writer
 
 __all__ = ["Folded", "fold", "unfold"]
@@ -30,7 +30,7 @@ class Folded(NamedTuple):
 def fold(text: str) -> Folded | None:
     """`text`, which begins with JSON, in fewer tokens; None where it is something else, or laid out by hand.
 
-    What follows the JSON stays as it is. That `unfold` gives back `text` is for the caller to check.
+    What follows the JSON stays as it is. `unfold` gives back `text`.
     """
     start = len(text) - len(text.lstrip(_BLANK))
     found = _read(text[start:])
@@ -38,9 +38,16 @@ def fold(text: str) -> Folded | None:
         return None
     documents, opened, end, layout = found
     several = len(documents) > 1
-    view = json_view.write(documents, opened and opened + 1) if several else json_view.write(documents[0], opened)
+    value: Value = documents if several else documents[0]
+    opened = opened and opened + several
+    view = json_view.write(value, opened)
     folded = text[:start] + view + text[start + end :]
-    return Folded(folded, _SEVERAL * several + str(layout)) if len(folded) < len(text) else None
+    if len(folded) >= len(text):
+        return None
+    # `_read` has written these values in this layout: where they come back, so does the text.
+    if json_view.read(folded, start) != (value, opened, start + len(view)) or json_layout.parse(str(layout)) != layout:
+        return None
+    return Folded(folded, _SEVERAL * several + str(layout))
 
 
 def unfold(view: str, layout: str) -> str | None:
@@ -57,7 +64,7 @@ def unfold(view: str, layout: str) -> str | None:
             return None
         documents = value
         opened = max(0, opened - 1)
-    elif isinstance(value, str):
+    elif isinstance(value, str) and not is_numbers(value):
         return None
     try:
         return view[:start] + _write(documents, opened, how) + view[end:]

@@ -36,6 +36,7 @@ _FREE = r'[^,;=\[\]{}"\\\x00-\x1f\x7f…\s+~?^][^,;\[\]{}"\\\x00-\x1f\x7f…%s]*
 _WORD = re.compile(_FREE % "")
 _KEY_WORD = re.compile(_FREE % "=?")
 _STRING = re.compile(STRING)
+_NUMBERS = re.compile(rf"\[(?:{NUMBER_OR_WORD})(?:[,\n](?:{NUMBER_OR_WORD}))*+\]")
 _EXACT = re.compile(NUMBER_OR_WORD)
 # Strings that stay in quotes: what reads like a number, or like the beginning of rows.
 _AMBIGUOUS = re.compile(rf"{NUMBER_OR_WORD}|-?[0-9]*\.?[0-9]*|rows .*")
@@ -64,7 +65,7 @@ def read(view: str, at: int) -> tuple[Value, int, int] | None:
 
 def _write(value: Value, opened: int = 0, *, inline: bool = False) -> str:
     if isinstance(value, str):
-        return _scalar(value)
+        return _numbers(value, inline=inline) if value[0] == "[" else _scalar(value)
     members = value.values if isinstance(value, Object) else value
     # What is still open may have more members than we see: it is no row.
     complete = len(members) - (opened > 1)
@@ -74,7 +75,7 @@ def _write(value: Value, opened: int = 0, *, inline: bool = False) -> str:
         texts = [_row_or_value(one, table, inline=inline) for one in members[:complete]]
         texts += ["~" + _write(one, opened - 1, inline=inline) for one in members[complete:]]
     else:
-        texts = [_scalar(one) if isinstance(one, str) else _write(one, inline=inline) for one in members[:complete]]
+        texts = [_write(one, inline=inline) for one in members[:complete]]
         texts += [_write(one, opened - 1, inline=inline) for one in members[complete:]]
     start, end = "[", "]"
     if isinstance(value, Object):
@@ -86,6 +87,13 @@ def _write(value: Value, opened: int = 0, *, inline: bool = False) -> str:
     if not inline and (table or sum(map(len, texts)) > _LINE):
         between = "\n"
     return f"{start}{between.join(texts)}{'' if opened else end}"
+
+
+def _numbers(token: str, *, inline: bool) -> str:
+    """An array of numbers; `_write` measures its members without what stands between them."""
+    if inline or len(token) <= _LINE or len(token) - 2 - token.count(",") <= _LINE:
+        return token
+    return token.replace(",", "\n")
 
 
 def _scalar(token: str) -> str:
@@ -173,6 +181,10 @@ class _Reader:
         view = self.view
         first = view[self.at]
         if first == "[":
+            numbers = _NUMBERS.match(view, self.at)
+            if numbers:
+                self.at = numbers.end()
+                return numbers[0].replace("\n", ",")
             return self._array(depth)
         if first == "{":
             return self._object(depth)

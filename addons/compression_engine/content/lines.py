@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import NamedTuple
 
 from compression_engine.statements import Reference
@@ -26,4 +27,4 @@ type Item = Line | Reference
 
 def split_positions(text: str, first: int) -> list[Line]:
     """The lines of `text`, numbered by position from `first`."""
-    return [Line(first + count, line) for count, line in enumerate(text.split("\n"))]
+    return list(map(Line, count(first), text.split("\n")))

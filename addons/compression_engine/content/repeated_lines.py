@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from operator import eq
 
 from compression_engine.statements import read_repeat, write_repeat
 
@@ -18,6 +19,8 @@ def fold(lines: Sequence[str], stays: Sequence[bool]) -> list[str] | None:
 
     `stays` says for each line whether it is to be left as it is.
     """
+    if not any(map(eq, lines, lines[1:])):
+        return None
     out: list[str] = []
     folded = False
     for (line, stay), run in groupby(zip(lines, stays, strict=True)):

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["Grouped", "group", "ungroup"]
+__all__ = ["Grouped", "files", "group", "ungroup"]
 
 # A path has a slash or a dot and no blank; this keeps times of day (`12:30:15 …`) from being read as hits.
 _HIT = re.compile(r"((?:[A-Za-z]:)?(?=[^:\n]*[/.\\])[^\s:][^\s:]*):\d+:")
@@ -31,6 +31,8 @@ class Grouped(NamedTuple):
 def group(lines: Sequence[str]) -> Grouped | None:
     """The hits under a line with their path; None where no file has two hits in a row."""
     paths, base = _paths(lines)
+    if not any(paths):
+        return None
     out: list[str] = []
     header = -1  # where in `out` the path of the current group stands
     current: str | None = None
@@ -56,6 +58,13 @@ def group(lines: Sequence[str]) -> Grouped | None:
     return Grouped(out, base) if header >= 0 else None
 
 
+def files(lines: Sequence[str]) -> list[str]:
+    """The files that are named by hits, in order, each once; with the whole path where a context line has it."""
+    paths, base = _paths(lines)
+    absolute = {path for line, path in zip(lines, paths, strict=True) if path and base and not line.startswith(path)}
+    return [(base if path in absolute else "") + path for path in dict.fromkeys(path for path in paths if path)]
+
+
 def ungroup(lines: Sequence[str], base: str = "") -> list[str]:
     """The lines that `group` was given."""
     out: list[str] = []
@@ -79,8 +88,10 @@ def ungroup(lines: Sequence[str], base: str = "") -> list[str]:
 
 def _paths(lines: Sequence[str]) -> tuple[list[str | None], str]:
     """The path of every line that is a hit, or a context line beside a hit of the same file; and the base."""
-    hits = [_HIT.match(line) for line in lines]
+    hits = [_HIT.match(line) if ":" in line else None for line in lines]
     paths = [hit[1] if hit else None for hit in hits]
+    if not any(paths):
+        return paths, ""
     base = ""
     for order in (range(len(lines)), range(len(lines) - 1, -1, -1)):
         near: str | None = None
