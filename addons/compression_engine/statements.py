@@ -39,7 +39,10 @@ __all__ = [
     "Heading",
     "Reference",
     "code_for",
+    "is_aside",
     "is_line",
+    "names_aside",
+    "read_aside_path",
     "read_document",
     "read_grouped",
     "read_heading",
@@ -49,6 +52,7 @@ __all__ = [
     "read_repeat",
     "split_headings",
     "stand_in",
+    "write_aside",
     "write_document",
     "write_grouped",
     "write_heading",
@@ -89,7 +93,6 @@ _DOCUMENT = "JSON"
 _GROUPED = "hits grouped by file"
 _GROUPED_FROM = f"{_GROUPED}, lines with a colon relative to "
 _HEADING = re.compile(r"\[view (\d{6}): ([^\[\]\n]{1,400})\]\n")
-_HEADING_LINE = re.compile(rf"^{_HEADING.pattern}", re.MULTILINE)
 _REFERENCE = re.compile(
     r"\[lines? (\d{1,9})(?:-(\d{1,9}))? as (?:shown|lines? (\d{1,9})(?:-(\d{1,9}))?(?: of ([^\n]{1,300}))?) above\]"
 )
@@ -115,7 +118,7 @@ def code_for(tool_use_id: str) -> str:
 
 def stand_in(text: str) -> bool:
     """Whether `text` holds anything of the form of a statement, whoever wrote it."""
-    return any(opening in text for opening in _OPENINGS) and _ANY.search(text) is not None
+    return names_aside(text) or (any(opening in text for opening in _OPENINGS) and _ANY.search(text) is not None)
 
 
 def is_line(line: str) -> bool:
@@ -138,9 +141,14 @@ def read_heading(text: str, code: str) -> Heading | None:
 
 def split_headings(text: str, code: str) -> list[str]:
     """`text` cut in front of every line that is a heading and belongs to `code`."""
-    starts = [found.start() for found in _HEADING_LINE.finditer(text) if found[1] == code]
-    cuts = [0, *(start for start in starts if start), len(text)]
-    return [text[start:end] for start, end in pairwise(cuts)]
+    opening = f"\n[view {code}: "
+    cuts = [0]
+    at = text.find(opening)
+    while at >= 0:
+        if _HEADING.match(text, at + 1):
+            cuts.append(at + 1)
+        at = text.find(opening, at + 1)
+    return [text[start:end] for start, end in pairwise([*cuts, len(text)])]
 
 
 def write_document(layout: str) -> str:
@@ -227,3 +235,36 @@ def read_repeat(line: str) -> int | None:
     """How many further copies of the line above `line` stands for, or None."""
     found = _REPEAT.fullmatch(line)
     return int(found[1]) if found else None
+
+
+_ASIDE_DIRECTORY = ".foundry-compress"
+_ASIDE_KEY = r"[0-9a-f]{32,64}"
+_ASIDE_PATH = re.compile(rf"(?:^|[\\/]){re.escape(_ASIDE_DIRECTORY)}[\\/]({_ASIDE_KEY})\.txt")
+_ASIDE_ANYWHERE = re.compile(rf"{re.escape(_ASIDE_DIRECTORY)}[\\/]{_ASIDE_KEY}\.txt")
+_ASIDE = re.compile(
+    rf"\[set aside (\d{{6}}): [^\[\]\n]*\. Full output saved to: {re.escape(_ASIDE_DIRECTORY)}/{_ASIDE_KEY}\.txt\]"
+)
+
+
+def write_aside(code: str, about: str, key: str) -> str:
+    """The line that stands for a result that is set aside: what it was, and the path at which `key` can be read.
+
+    "Full output saved to" is what Claude Code itself says of a result that is too long.
+    """
+    return f"[set aside {code}: {about}. Full output saved to: {_ASIDE_DIRECTORY}/{key}.txt]"
+
+
+def is_aside(text: str, code: str) -> bool:
+    """Whether `text`, a whole result, holds the line that stands for it, with its own `code`."""
+    return any(found[1] == code for found in _ASIDE.finditer(text))
+
+
+def read_aside_path(path: str) -> str | None:
+    """The key in a path that a line of `write_aside` named, as it was or made absolute; None for any other path."""
+    found = _ASIDE_PATH.search(path)
+    return found[1] if found and found.end() == len(path) else None
+
+
+def names_aside(text: str) -> bool:
+    """Whether `text` holds something of the form of such a line or path, whoever wrote it."""
+    return "[set aside " in text or (_ASIDE_DIRECTORY in text and _ASIDE_ANYWHERE.search(text) is not None)

@@ -145,8 +145,10 @@ class Writer:
         else:
             start, end = "[", "]"
             values = value
+        as_is = depth + 1 >= self._deep and layout.comma == "," and not layout.padding  # so are arrays of numbers
         texts = [
-            item if isinstance(item, str) and item[0] != "[" else self.write(item, 0, depth + 1) for item in values
+            item if isinstance(item, str) and (as_is or item[0] != "[") else self.write(item, 0, depth + 1)
+            for item in values
         ]
         if texts and opened > 1:
             texts[-1] = self.write(values[-1], opened - 1, depth + 1)

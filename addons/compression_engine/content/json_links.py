@@ -68,8 +68,8 @@ class _Expansion:
         if isinstance(value, list):
             return [self.expand(one, base) for one in value]
         inner = base
-        if _KEY in value.keys:
-            inner = _own(self.expand(value.values[value.keys.index(_KEY)], base)) or base
+        if _KEY in value.keys and isinstance(own := value.values[value.keys.index(_KEY)], str):
+            inner = _own(self.expand(own, base)) or base
         return Object(
             value.keys,
             [

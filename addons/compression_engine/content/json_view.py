@@ -75,7 +75,10 @@ def _write(value: Value, opened: int = 0, *, inline: bool = False) -> str:
         texts = [_row_or_value(one, table, inline=inline) for one in members[:complete]]
         texts += ["~" + _write(one, opened - 1, inline=inline) for one in members[complete:]]
     else:
-        texts = [_write(one, inline=inline) for one in members[:complete]]
+        texts = [
+            _scalar(one) if isinstance(one, str) and len(one) <= _LINE else _write(one, inline=inline)
+            for one in members[:complete]
+        ]
         texts += [_write(one, opened - 1, inline=inline) for one in members[complete:]]
     start, end = "[", "]"
     if isinstance(value, Object):

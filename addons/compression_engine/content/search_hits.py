@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["Grouped", "files", "group", "ungroup"]
+__all__ = ["Grouped", "find", "group", "ungroup"]
 
 # A path has a slash or a dot and no blank; this keeps times of day (`12:30:15 …`) from being read as hits.
 _HIT = re.compile(r"((?:[A-Za-z]:)?(?=[^:\n]*[/.\\])[^\s:][^\s:]*):\d+:")
@@ -58,11 +58,11 @@ def group(lines: Sequence[str]) -> Grouped | None:
     return Grouped(out, base) if header >= 0 else None
 
 
-def files(lines: Sequence[str]) -> list[str]:
-    """The files that are named by hits, in order, each once; with the whole path where a context line has it."""
+def find(lines: Sequence[str]) -> list[str | None]:
+    """For each of `lines` the file that it is a hit in; with its whole path, where a context line has that."""
     paths, base = _paths(lines)
-    absolute = {path for line, path in zip(lines, paths, strict=True) if path and base and not line.startswith(path)}
-    return [(base if path in absolute else "") + path for path in dict.fromkeys(path for path in paths if path)]
+    whole = {path for line, path in zip(lines, paths, strict=True) if path and base and not line.startswith(path)}
+    return [base + path if path in whole else path for path in paths]
 
 
 def ungroup(lines: Sequence[str], base: str = "") -> list[str]:
@@ -98,12 +98,14 @@ def _paths(lines: Sequence[str]) -> tuple[list[str | None], str]:
         for at in order:
             if paths[at] is not None:
                 near = paths[at]
+            elif lines[at] == _SEPARATOR:
+                continue
             elif (
                 near is not None and (begins := _begins(lines[at], near)) is not None and begins in ("", base or begins)
             ):
                 base = base or begins
                 paths[at] = near
-            elif lines[at] != _SEPARATOR:
+            else:
                 near = None
     return paths, base
 

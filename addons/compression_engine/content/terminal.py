@@ -20,7 +20,7 @@ _IDLE_START = re.compile(r"^(?:\x1b\[[02]?K|\x1b\[1?G|\r(?!\n|\Z))+", re.MULTILI
 _WITHIN_LINE = re.compile(r"\x1b\[(?:[012]?K|\d*G)")
 _ERASE = re.compile(r"\x1b\[[02]?K")
 # A state that erasing leaves whole: erased before it was written, or behind its end.
-_WHOLE = re.compile(r"(?:\x1b\[[02]?K)*([^\x1b]*)(?:\x1b\[0?K)*")
+_WHOLE = re.compile(r"(?:\x1b\[[02]?K)*+([^\x1b]*+)(?:\x1b\[0?K)*+")
 _OVERWRITTEN = re.compile(r"\r(?!\n|\Z)")
 # What takes no cell, or more than one, makes counting cells a matter of fonts and tab stops.
 _PLAIN = re.compile(r"[ -~\u00a0-\u02ff\u2010-\u2027\u2190-\u21ff\u2500-\u259f\u2800-\u28ff]*")
@@ -48,7 +48,10 @@ def _last_state(line: str) -> str:
         # Terminals erase, and some tools that render text do not: only where both show the same it is told for sure.
         whole = _WHOLE.fullmatch(states[-1])
         return whole[1] if whole and len(whole[1]) >= max(map(len, texts)) else line
-    row = ""
-    for text in texts:
-        row = text + row[len(text) :]
-    return row
+    # From the last state back, each shows what the later ones leave of it.
+    row = []
+    width = 0
+    for text in reversed(texts):
+        row.append(text[width:])
+        width = max(width, len(text))
+    return "".join(row)
