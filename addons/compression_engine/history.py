@@ -4,11 +4,13 @@ Lines are known by a *place*, the file or command that they came from, and a num
 numbered readings, else the position in the output. `Shown` holds for each the text that was shown last, so that "lines
 120-180 as shown above" means the same to a reader who looks upwards and to `restore`.
 
-A reference is only made where looking it up gives exactly the lines that it stands for.
+A reference is only made where looking it up gives exactly the lines that it stands for. It names a file by as much of
+the end of its path as no other file has that was shown.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -19,13 +21,21 @@ from compression_engine.statements import THE_EDIT, Reference, write_reference
 __all__ = ["Place", "Shown", "edit_of"]
 
 # Fewer lines than this are only referred to where they are long, and at the same place.
-_LEAST_LINES = 4
+_LEAST_LINES = 3
 _LONG_LINE = 80
+# How many times as long as the reference, in characters, what it stands for must be: a character of a reference costs
+# more tokens than one of code, and few lines are better seen where they belong.
+_WORTH = 1.6
+_WORTH_FEW = 2.0
+_FEW = 4
 _LONGEST_LABEL = 200
 # Of how many places where the same lines stood the longest run is looked for.
-_MOST_PLACES = 4
+_MOST_PLACES = 8
 # What a line takes in memory besides its text: the string's head and its places in a sheet and in the runs. In bytes.
 _LINE_OVERHEAD = 300
+
+
+_SEPARATOR = re.compile(r"[/\\]")
 
 
 class Place(NamedTuple):
@@ -47,6 +57,8 @@ class Shown:
         self._sheets: dict[Place, dict[int, str]] = {}
         # The last places where these lines stood. Another line may have been shown there since: look again.
         self._runs: dict[tuple[str, ...], list[tuple[Place, int]]] = {}
+        # The label that ends so; None where several do.
+        self._tails: dict[str, str | None] = {}
         self.size = 0
 
     def add(self, place: Place, lines: Sequence[Line]) -> None:
@@ -58,6 +70,9 @@ class Shown:
         texts = [text for _, text in kept]
         if len(kept) < _LEAST_LINES and not any(len(text) >= _LONG_LINE for text in texts):
             return
+        if place not in self._sheets:
+            for tail in _tails(place.label):
+                self._tails[tail] = place.label if self._tails.get(tail, place.label) == place.label else None
         sheet = self._sheets.setdefault(place, {})
         if not place.numbered:
             sheet.clear()
@@ -109,7 +124,7 @@ class Shown:
         elif reference.label == THE_EDIT:
             places = [edit_of(place.label)]
         else:
-            places = [Place(reference.label, numbered=True), Place(reference.label, numbered=False)]
+            places = self._places(reference.label) or self._places(self._tails.get(reference.label) or "")
         numbers = range(reference.source_first, reference.source_first + reference.last - reference.first + 1)
         for candidate in places:
             sheet = self._sheets.get(candidate, {})
@@ -152,12 +167,26 @@ class Shown:
         """What a reference in a result of `place` calls `source`."""
         if source == place:
             return None
-        return THE_EDIT if source == edit_of(place.label) else source.label
+        if source == edit_of(place.label):
+            return THE_EDIT
+        alone = (tail for tail in _tails(source.label) if self._tails[tail] and not self._places(tail))
+        return next(alone, source.label)
+
+    def _places(self, label: str) -> list[Place]:
+        """The places of this label that have shown something."""
+        return [place for place in (Place(label, numbered=True), Place(label, numbered=False)) if place in self._sheets]
+
+
+def _tails(label: str) -> list[str]:
+    """The ends of a path, from its last name on; none where the label is something else."""
+    if " " in label or not label.isprintable():
+        return []
+    return [label[found.end() :] for found in reversed(list(_SEPARATOR.finditer(label))) if found.end() < len(label)]
 
 
 def _is_worth(reference: Reference, lines: Sequence[Line]) -> bool:
     """Whether the lines are clearly longer than the reference to them."""
-    times = 2 if len(lines) >= _LEAST_LINES else 3
+    times = _WORTH_FEW if len(lines) < _FEW else _WORTH
     return sum(len(line.text) for line in lines) >= times * len(write_reference(reference))
 
 

@@ -2,14 +2,14 @@
 
 A rewritten stretch of text opens with one line, the *heading*, that says how what follows is shown:
 
-    [view 417203: every 10th numbered]
+    [view 417203: every 20th numbered]
 
 and lines that are not shown are stated in their place:
 
     [lines 120-180 as shown above]                      the same lines of the same file or command
-    [lines 125-185 as lines 120-180 above]              moved by an edit in between
-    [lines 3-31 as lines 120-148 of src/main.py above]  of another file or command
-    [lines 40-52 as lines 1-13 of the edit above]       what the assistant put into the same file with an edit
+    [lines 125-185 as 120-180 above]                    moved by an edit in between
+    [lines 3-31 as 120-148 of main.py above]            of another file or command
+    [lines 40-52 as 1-13 of the edit above]             what the assistant put into the same file with an edit
     [line above 11 more times]
     [next 40 lines: GET /items/* 200 in * ms]           of each only the words that differ, in order
 
@@ -94,7 +94,7 @@ _GROUPED = "hits grouped by file"
 _GROUPED_FROM = f"{_GROUPED}, lines with a colon relative to "
 _HEADING = re.compile(r"\[view (\d{6}): ([^\[\]\n]{1,400})\]\n")
 _REFERENCE = re.compile(
-    r"\[lines? (\d{1,9})(?:-(\d{1,9}))? as (?:shown|lines? (\d{1,9})(?:-(\d{1,9}))?(?: of ([^\n]{1,300}))?) above\]"
+    r"\[lines? (\d{1,9})(?:-(\d{1,9}))? as (?:shown|(\d{1,9})(?:-(\d{1,9}))?(?: of ([^\n]{1,300}))?) above\]"
 )
 _PATTERN = re.compile(r"\[next (\d{1,9}) lines: (.*)\]")
 _REPEAT = re.compile(r"\[line above (\d{1,9}) more times\]")
@@ -103,7 +103,8 @@ _ANY = re.compile(
     re.MULTILINE,
 )
 _OPENINGS = ("[view ", "[line", "[next ")
-_NUMBERED = re.compile(r"(?:lines ((?:\d{1,9}-\d{1,9}, )*\d{1,9}-\d{1,9}): )?every 10th numbered")
+_EVERY = "every 20th numbered"
+_NUMBERED = re.compile(rf"(?:lines ((?:\d{{1,9}}-\d{{1,9}}, )*\d{{1,9}}-\d{{1,9}}): )?{_EVERY}")
 
 
 def code_for(tool_use_id: str) -> str:
@@ -176,7 +177,7 @@ def read_grouped(fact: str) -> str | None:
 def write_numbered(ranges: Sequence[tuple[int, int]]) -> str:
     """The fact that numbered lines follow: nothing else (no `ranges`), or blocks from a first to a last number."""
     blocks = ", ".join(f"{first}-{last}" for first, last in ranges)
-    return f"lines {blocks}: every 10th numbered" if blocks else "every 10th numbered"
+    return f"lines {blocks}: {_EVERY}" if blocks else _EVERY
 
 
 def read_numbered(fact: str) -> list[tuple[int, int]] | None:
@@ -191,15 +192,16 @@ def read_numbered(fact: str) -> list[tuple[int, int]] | None:
 def write_reference(reference: Reference) -> str:
     """The line that stands for lines shown above."""
     first, last, source_first, label = reference
-    lines = _lines(first, last)
-    source = _lines(source_first, source_first + last - first)
+    lines = _numbers(first, last)
+    source = _numbers(source_first, source_first + last - first)
+    opening = f"[{'line' if first == last else 'lines'} {lines} as"
     if label is not None:
-        return f"[{lines} as {source} of {label} above]"
-    return f"[{lines} as shown above]" if source == lines else f"[{lines} as {source} above]"
+        return f"{opening} {source} of {label} above]"
+    return f"{opening} shown above]" if source == lines else f"{opening} {source} above]"
 
 
-def _lines(first: int, last: int) -> str:
-    return f"line {first}" if first == last else f"lines {first}-{last}"
+def _numbers(first: int, last: int) -> str:
+    return f"{first}" if first == last else f"{first}-{last}"
 
 
 def read_reference(line: str) -> Reference | None:

@@ -45,8 +45,28 @@ def test_lines_of_another_file() -> None:
     shown = Shown()
     shown.add(FILE, at(1, LINES))
     assert refer(shown, Place("cat src/a.py", numbered=False), split_positions("\n".join(LINES[5:25]), 1)) == [
-        Reference(1, 20, 6, "src/a.py")
+        Reference(1, 20, 6, "a.py")
     ]
+
+
+def test_a_file_is_named_by_as_much_of_its_path_as_no_other_has() -> None:
+    shown = Shown()
+    shown.add(Place("/shop/src/a.py", numbered=True), at(1, LINES))
+    there = Place("/shop/src/b.py", numbered=True)
+    assert refer(shown, there, at(1, LINES)) == [Reference(1, 40, 1, "a.py")]
+    shown.add(Place("/shop/tests/a.py", numbered=True), at(1, ["other = 1"] * 4))
+    assert refer(shown, there, at(1, LINES)) == [Reference(1, 40, 1, "src/a.py")]
+    shown.add(Place("src/a.py", numbered=True), at(1, ["third = 1"] * 4))
+    assert refer(shown, there, at(1, LINES)) == [Reference(1, 40, 1, "shop/src/a.py")]
+    assert shown.look_up(there, Reference(1, 4, 1, "a.py")) is None
+    assert shown.look_up(there, Reference(1, 4, 1, "src/a.py")) == ["third = 1"] * 4
+
+
+def test_what_is_no_path_is_named_whole() -> None:
+    shown = Shown()
+    for label in ("cat /shop/src/a.py", "a.py"):
+        shown.add(Place(label, numbered=False), at(1, LINES[:20]))
+        assert refer(shown, Place("x", numbered=True), at(1, LINES[:20])) == [Reference(1, 20, 1, label)]
 
 
 def test_what_the_assistant_put_into_the_file() -> None:

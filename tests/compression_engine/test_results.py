@@ -28,7 +28,7 @@ def fold_text(text: str, shown: Shown | None = None, **options: bool) -> str | N
 def test_a_reading_loses_most_of_its_numbers() -> None:
     text = fold_text(FILE)
     assert text is not None
-    assert text.startswith(f"[view {CODE}: every 10th numbered]\n1\t    value_0 = ")
+    assert text.startswith(f"[view {CODE}: every 20th numbered]\n1\t    value_0 = ")
 
 
 def test_reminders_stay_where_they_are() -> None:
@@ -42,14 +42,14 @@ def test_reminders_stay_where_they_are() -> None:
 def test_text_around_the_numbered_lines_stays() -> None:
     text = fold_text(f"The file was updated. This is it:\n{FILE}\n\nThat was it.")
     assert text is not None
-    assert text.startswith(f"The file was updated. This is it:\n[view {CODE}: lines 1-60: every 10th numbered]\n1\t")
+    assert text.startswith(f"The file was updated. This is it:\n[view {CODE}: lines 1-60: every 20th numbered]\n1\t")
     assert text.endswith("\n\nThat was it.")
 
 
 def test_text_behind_the_numbered_lines_stays() -> None:
     text = fold_text(f"{FILE}\nmore output")
     assert text is not None
-    assert text.startswith(f"[view {CODE}: lines 1-60: every 10th numbered]\n1\t")
+    assert text.startswith(f"[view {CODE}: lines 1-60: every 20th numbered]\n1\t")
     assert text.endswith("\nmore output")
 
 
@@ -65,7 +65,7 @@ def test_what_was_shown_is_left_out() -> None:
     shown = Shown()
     unfold(FILE, SOURCE, shown).show(shown)
     text = fold_text(FILE, shown)
-    assert text == f"[view {CODE}: every 10th numbered]\n{FILE.splitlines()[0]}\n[lines 2-60 as shown above]"
+    assert text == f"[view {CODE}: every 20th numbered]\n{FILE.splitlines()[0]}\n[lines 2-60 as shown above]"
     assert fold_text(FILE, shown, may_refer=False) != text
 
 
@@ -106,7 +106,7 @@ def test_terminal_output_comes_back_as_it_was_shown() -> None:
     "line",
     [
         f"[view {CODE}: hits grouped by file]",
-        "[view 000000: every 10th numbered]",
+        "[view 000000: every 20th numbered]",
         "[lines 1-3 as shown above]",
         "[line above 3 more times]",
     ],
@@ -119,13 +119,13 @@ def test_a_result_that_holds_a_statement_is_left_alone(line: str, text: str) -> 
 
 
 def test_a_forged_heading_is_not_undone() -> None:
-    text = "[view 000000: every 10th numbered]\n1\ta\nb\nc"
+    text = "[view 000000: every 20th numbered]\n1\ta\nb\nc"
     assert unfold(text, SOURCE, Shown()).text == text
 
 
 def test_an_own_heading_with_nonsense_below_is_left_alone() -> None:
-    for rest in ("nothing numbered", "1\ta\n[lines 2-9 as shown above]", "1\ta\n[lines 2-9 as lines 1-8 of x above]"):
-        text = f"[view {CODE}: every 10th numbered]\n{rest}"
+    for rest in ("nothing numbered", "1\ta\n[lines 2-9 as shown above]", "1\ta\n[lines 2-9 as 1-8 of x above]"):
+        text = f"[view {CODE}: every 20th numbered]\n{rest}"
         assert unfold(text, SOURCE, Shown()).text in (text, f"{rest}")
 
 

@@ -53,7 +53,7 @@ def test_codes_are_the_same_in_every_process() -> None:
     "line",
     [
         "[lines 5-3 as shown above]",
-        "[lines 1-5 as lines 1-4 above]",
+        "[lines 1-5 as 1-4 above]",
         " [lines 1-5 as shown above]",
         "[lines 1-5 as shown above] ",
         "[lines 1-5]",

@@ -21,6 +21,8 @@ _WORDS = (
     "denied",
     "refused",
     "not found",
+    "no such",
+    "err!",
     "cannot",
     "can't",
     "unable",
@@ -47,8 +49,11 @@ def find(lines: Sequence[str]) -> list[bool]:
     found = [line.startswith(_COMPARED) for line in lines]
     # Of few characters are there more in lower case, and none of these is a line end.
     whole = "\n".join(lines).lower()
+    words = [word for word in _WORDS if word in whole]
+    if not words:
+        return found
     ends = list(accumulate(len(line) + 1 for line in whole.split("\n")))
-    for word in _WORDS:
+    for word in words:
         at = whole.find(word)
         while at >= 0:
             line = bisect_right(ends, at)

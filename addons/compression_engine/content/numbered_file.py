@@ -1,6 +1,6 @@
 """File readings with a line number before every line, as Read, `cat -n` and edit results give them.
 
-The number stays where a block of numbered lines starts, where the sequence jumps, and on every tenth line, and is
+The number stays where a block of numbered lines starts, where the sequence jumps, and on every twentieth line, and is
 aligned in the first of these only. The others follow from these: a line without a number is the line after the one
 above it. How far a block reaches is stated in the heading, so that text behind it is not taken for numbered lines.
 """
@@ -18,7 +18,7 @@ __all__ = ["Gutter", "Reading", "is_plain", "ranges", "read", "start", "unfold",
 
 _GUTTER = re.compile(r"( *)(\d{1,9})(→|\t)")
 _GUTTER_LINE = re.compile(rf"^{_GUTTER.pattern}", re.MULTILINE)
-_KEPT_EVERY = 10
+_KEPT_EVERY = 20
 _NO_END = 10**12
 
 

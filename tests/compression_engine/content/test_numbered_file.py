@@ -24,10 +24,10 @@ def fold(text: str) -> str | None:
 
 
 @pytest.mark.parametrize(("mark", "width"), [("\t", 0), ("→", 6)])
-def test_keeps_the_first_number_and_every_tenth(mark: str, width: int) -> None:
-    lines = source_lines(25)
+def test_keeps_the_first_number_and_every_twentieth(mark: str, width: int) -> None:
+    lines = source_lines(55)
     kept = [line for line in (fold(numbered(lines, 7, mark, width)) or "").split("\n") if mark in line]
-    assert kept == [f"{7:>{width}}{mark}{lines[0]}", *(f"{n}{mark}{lines[n - 7]}" for n in (10, 20, 30))]
+    assert kept == [f"{7:>{width}}{mark}{lines[0]}", *(f"{n}{mark}{lines[n - 7]}" for n in (20, 40, 60))]
 
 
 def test_keeps_a_number_where_the_sequence_jumps() -> None:
@@ -87,7 +87,7 @@ def test_references_stand_for_their_lines() -> None:
     ]
     gutter = numbered_file.Gutter(0, "\t")
     text = numbered_file.write(items, gutter)
-    assert text == "1\ta\n[lines 2-8 as shown above]\n9\ti\n10\tj\n\ntail"
+    assert text == "1\ta\n[lines 2-8 as shown above]\n9\ti\nj\n\ntail"
     assert numbered_file.unfold(text, [(1, 10)]) == (gutter, items)
 
 
