@@ -8,10 +8,11 @@ ever, and a panic of a native library is no `Exception`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from compression_engine import Engine, Rewrite, WireFormat, tokens
+from compression_engine import Decide, Engine, Rewrite, WireFormat, tokens
 from notices import where_it_broke
 
 __all__ = ["EngineFailure", "EngineWorker"]
@@ -37,20 +38,24 @@ class EngineWorker:
         self._stuck: asyncio.Future[Rewrite | EngineFailure] | None = None
         self._thread.submit(tokens.warm_up)  # or the first request would wait for it
 
-    async def rewrite(self, body: bytes, wire_format: WireFormat) -> Rewrite | EngineFailure:
-        """What the engine makes of `body`. Raises only when the waiting task is cancelled."""
+    async def rewrite(self, body: bytes, wire_format: WireFormat, decide: Decide) -> Rewrite | EngineFailure:
+        """What the engine makes of `body`, as `decide` says. Raises only when the waiting task is cancelled."""
         if self._stuck is not None and not self._stuck.done():
             return EngineFailure("still busy with an earlier request")
-        work = asyncio.get_running_loop().run_in_executor(self._thread, self._rewrite, body, wire_format)
+        work = asyncio.get_running_loop().run_in_executor(self._thread, self._rewrite, body, wire_format, decide)
         await asyncio.wait([work], timeout=self._patience)
         if not work.done():
             self._stuck = work
             return EngineFailure(f"no result within {self._patience:g} s")
         return work.result()
 
-    def _rewrite(self, body: bytes, wire_format: WireFormat) -> Rewrite | EngineFailure:
+    def later(self, act: Callable[[], object]) -> None:
+        """Do something on the same thread, after what is waiting; nothing comes back of it."""
+        self._thread.submit(act)
+
+    def _rewrite(self, body: bytes, wire_format: WireFormat, decide: Decide) -> Rewrite | EngineFailure:
         try:
-            return self._engine.rewrite(body, wire_format)
+            return self._engine.rewrite(body, wire_format, decide)
         except BaseException as error:  # noqa: BLE001 - see the module's docstring; a thread has no signals to honour
             return EngineFailure(where_it_broke(error))
 

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -38,7 +39,8 @@ import leaf_certificate  # noqa: E402
 import local_status  # noqa: E402
 import mitmproxy_settings  # noqa: E402
 from certificate_authority import Authority, AuthorityError, ensure  # noqa: E402
-from compression_engine import Engine  # noqa: E402
+from compression_engine import Engine, Setting  # noqa: E402
+from conversations import Conversations, Decision, FailsafeStore, Rewriting, Sent, SQLiteStore, Terms  # noqa: E402
 from engine_worker import EngineWorker  # noqa: E402
 from foundry_options import Mode, Settings  # noqa: E402
 from host_rules import Endpoint  # noqa: E402
@@ -48,6 +50,9 @@ from treatment import UNKNOWN_FORMAT, Treatment, treat  # noqa: E402
 
 VERSION = "0.1.0"
 
+STATE_FILE = "conversations.sqlite3"
+"""What is remembered of conversations, in the folder that `foundry_state_dir` names."""
+
 OWN_CONFDIR = _ADDONS.parent / "certs"
 """Where the certificate authority is, unless the user gives mitmproxy's option `confdir`."""
 
@@ -56,6 +61,15 @@ ONLY_OTHERS_SECONDS = 60.0
 
 NOBODY_SECONDS = 300.0
 """How long after start a missing client is."""
+
+REWRITING = {Mode.OBSERVE: Rewriting.NONE, Mode.LOSSLESS: Rewriting.LOSSLESS, Mode.BALANCED: Rewriting.SET_ASIDE}
+"""What each mode does to what is new in a conversation."""
+
+WINDOW, LONG_WINDOW = 200_000, 1_000_000
+"""The context windows of Claude models, in tokens; the long one is asked for with a beta header."""
+
+CLIENT_LEFT = "Client disconnected."
+"""mitmproxy's word for it."""
 
 logger = logging.getLogger("foundry_compress")
 
@@ -68,8 +82,10 @@ class FoundryCompress:
         self._authority: Authority | None = None
         self._authority_for: tuple[Path, tuple[str, ...]] | None = None
         self._engine: EngineWorker | None = None
+        self._conversations: Conversations | None = None
+        self._observed = Conversations(SQLiteStore())
         self._totals = Totals()
-        self._unanswered: WeakKeyDictionary[http.HTTPFlow, Treatment] = WeakKeyDictionary()
+        self._unanswered: WeakKeyDictionary[http.HTTPFlow, tuple[Treatment, Sent | None]] = WeakKeyDictionary()
         self._notices = Notices()
         self._set_for_user: dict[str, object] = {}
         self._is_running = False
@@ -103,6 +119,11 @@ class FoundryCompress:
         if self._engine is None or before is None or settings.memory_bytes != before.memory_bytes:
             self._close_engine()
             self._engine = EngineWorker(Engine(settings.memory_bytes))
+        if self._conversations is None or before is None or settings.state_dir != before.state_dir:
+            self._close_conversations()
+            file = SQLiteStore(settings.state_dir / STATE_FILE)
+            store = FailsafeStore(file, lambda reason: self._notices.state_unusable(settings.state_dir, reason))
+            self._conversations = Conversations(store)
         if self._is_running and settings != before:
             self._say_state()
 
@@ -152,6 +173,13 @@ class FoundryCompress:
         for timer in self._timers:
             timer.cancel()
         self._close_engine()
+        self._close_conversations()
+        self._observed.close()
+
+    def _close_conversations(self) -> None:
+        if self._conversations is not None:
+            self._conversations.close()
+            self._conversations = None
 
     def _close_engine(self) -> None:
         if self._engine is not None:
@@ -245,16 +273,25 @@ class FoundryCompress:
         By True, never by a function: one that raised would cost the client everything.
         """
         with self._fail_open("responseheaders"):
-            treatment = self._unanswered.pop(flow, None)
-            if treatment and flow.response and flow.response.status_code < HTTPStatus.BAD_REQUEST:
+            treatment, sent = self._unanswered.pop(flow, (None, None))
+            answered = bool(flow.response and flow.response.status_code < HTTPStatus.BAD_REQUEST)
+            if treatment and answered:
                 self._totals.count_answered(treatment)
+            self._settle(sent, answered=answered)
             if flow.response and flow.live and not flow.error and not flow.is_replay and not flow.response.stream:
                 flow.response.stream = True
 
     def error(self, flow: http.HTTPFlow) -> None:
         """Say why a request did not get to Foundry."""
         with self._fail_open("error"):
+            _, sent = self._unanswered.pop(flow, (None, None))
+            if flow.server_conn.error or not (flow.error and flow.error.msg == CLIENT_LEFT):
+                self._settle(sent, answered=False)  # where the client hung up, the service may be at it all the same
             self._look_for_upstream_error(flow, _host(flow))
+
+    def _settle(self, sent: Sent | None, *, answered: bool) -> None:
+        if sent is not None and self._engine is not None and self._conversations is not None:
+            self._engine.later(partial(self._conversations.settle, sent, answered=answered))
 
     def _look_for_upstream_error(self, flow: http.HTTPFlow, host: str) -> None:
         # Of flow.error only what a corporate proxy said: a client that hangs up is nothing to report.
@@ -276,23 +313,37 @@ class FoundryCompress:
             self._totals.count(Treatment(UNKNOWN_FORMAT))
             return
         started = time.perf_counter()
-        treatment = await treat(flow.request, endpoint.wire_format, self._mode, self._engine, self._notices)
+        decision = self._decision(flow, is_billed=endpoint is not Endpoint.COUNT_TOKENS)
+        treatment = await treat(flow.request, endpoint.wire_format, decision, self._engine, self._notices)
         milliseconds = (time.perf_counter() - started) * 1000
         if endpoint is not Endpoint.COUNT_TOKENS:  # nobody pays for those
             self._totals.count(treatment)
-            self._unanswered[flow] = replace(treatment, body=None)
+            self._unanswered[flow] = (replace(treatment, body=None), decision.sent)
         logger.info(
-            "host=%s path=%s outcome=%s tokens_removed=%d bytes_before=%d bytes_after=%d ms=%.1f",
+            "host=%s path=%s outcome=%s tokens_removed=%d set_aside=%d bytes_before=%d bytes_after=%d ms=%.1f",
             host_rules.normalise_host(host),
             endpoint,
             treatment.outcome,
             treatment.tokens_removed,
+            treatment.set_aside,
             treatment.bytes_before,
             treatment.bytes_after,
             milliseconds,
         )
         if treatment.body is not None:
             flow.request.content = treatment.body  # last: had anything failed, the client's bytes would stand
+
+    def _decision(self, flow: http.HTTPFlow, *, is_billed: bool) -> Decision:
+        settings, conversations = self._settings, self._conversations
+        assert settings is not None  # noqa: S101 - the engine is there, so these are
+        assert conversations is not None  # noqa: S101
+        terms = Terms(
+            REWRITING[settings.mode],
+            Setting(settings.recent, settings.least),
+            settings.cache_lifetime,
+            LONG_WINDOW if "context-1m" in flow.request.headers.get("anthropic-beta", "") else WINDOW,
+        )
+        return Decision(conversations, self._observed, terms, is_billed)
 
     # What foundry.local tells
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import platformdirs
 from mitmproxy.exceptions import OptionsError
 
 import host_rules
+from compression_engine import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,24 +36,31 @@ class Mode(StrEnum):
     OFF = "off"  # every connection is tunnelled
     OBSERVE = "observe"  # measured, not changed
     LOSSLESS = "lossless"  # rewritten; what is sent says everything that the client said
-    BALANCED = "balanced"  # would also set old results aside; not available yet
+    BALANCED = "balanced"  # and old results are set aside where the prompt cache is cold
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the options say. `extra_hosts` are normalised names, sorted; `cache_ttl` is "auto", "5m" or "1h"."""
+    """What the options say.
+
+    `extra_hosts` are normalised names, sorted; `cache_lifetime` is in seconds, None: as each request asks; `recent` and
+    `least` are tokens, see `compression_engine.Setting`.
+    """
 
     mode: Mode
     extra_hosts: tuple[str, ...]
     memory_bytes: int
-    cache_ttl: str
+    cache_lifetime: float | None
+    state_dir: Path
+    recent: int
+    least: int
 
 
 _DECLARED: tuple[tuple[str, str, str], ...] = (
     (
         "foundry_mode",
-        Mode.LOSSLESS,
-        "What is done to requests to Azure AI Foundry: off (tunnelled), observe (measured, not changed) or lossless.",
+        Mode.BALANCED,
+        "What is done to requests to Foundry: off (tunnelled), observe (measured), lossless, or balanced (sets aside).",
     ),
     (
         "foundry_extra_hosts",
@@ -65,14 +75,30 @@ _DECLARED: tuple[tuple[str, str, str], ...] = (
     (
         "foundry_cache_ttl",
         "auto",
-        "How long the service keeps a prompt cache: auto (as each request asks), 5m or 1h. Has no effect yet.",
+        "How long the service keeps a prompt cache: auto (as each request asks), 5m, 1h, or a number of seconds.",
+    ),
+    (
+        "foundry_state_dir",
+        "",
+        "Folder for what is remembered of conversations: hashes and times, no content. Empty: the user's own.",
+    ),
+    (
+        "foundry_recent_tokens",
+        str(Setting().window),
+        "Mode balanced: how many tokens of newer results make one of 1,000 tokens old enough to be set aside.",
+    ),
+    (
+        "foundry_least_tokens",
+        str(Setting().least),
+        "Mode balanced: how many tokens a result must have to be set aside.",
     ),
 )
 
 OPTION_NAMES = frozenset(name for name, _, _ in _DECLARED)
-_AVAILABLE_MODES = (Mode.OFF, Mode.OBSERVE, Mode.LOSSLESS)
 _MEMORY_MB = range(1, 65_537)
-_CACHE_TTLS = ("auto", "5m", "1h")
+_TOKENS = range(10_000_001)
+_CACHE_TTLS = {"auto": None, "5m": 300.0, "1h": 3600.0}
+_SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?")
 
 
 def declare(loader: Loader) -> None:
@@ -107,32 +133,39 @@ def read_settings(options: OptManager, environment: Mapping[str, str]) -> Settin
     if base_url := environment.get(BASE_URL_VARIABLE, "").strip():
         hosts.add(_extra_host(BASE_URL_VARIABLE, base_url))
     return Settings(
-        mode=_mode(options.foundry_mode),
+        mode=Mode(_one_of("foundry_mode", options.foundry_mode, Mode)),
         extra_hosts=tuple(sorted(host for host in hosts if not host_rules.is_foundry_host(host))),
-        memory_bytes=_memory_mb(options.foundry_memory_mb) * 1024 * 1024,
-        cache_ttl=_one_of("foundry_cache_ttl", options.foundry_cache_ttl, _CACHE_TTLS),
+        memory_bytes=_number("foundry_memory_mb", options.foundry_memory_mb, _MEMORY_MB) * 1024 * 1024,
+        cache_lifetime=_cache_lifetime(options.foundry_cache_ttl),
+        state_dir=_state_dir(options.foundry_state_dir),
+        recent=_number("foundry_recent_tokens", options.foundry_recent_tokens, _TOKENS),
+        least=_number("foundry_least_tokens", options.foundry_least_tokens, _TOKENS),
     )
 
 
-def _mode(value: str) -> Mode:
-    if value == Mode.BALANCED:
-        raise OptionsError(f"foundry_mode: 'balanced' is not available in this version; {_allowed(_AVAILABLE_MODES)}")
-    return Mode(_one_of("foundry_mode", value, _AVAILABLE_MODES))
-
-
-def _memory_mb(value: str) -> int:
-    if value.isascii() and value.isdecimal() and int(value) in _MEMORY_MB:
+def _number(name: str, value: str, possible: range) -> int:
+    if value.isascii() and value.isdecimal() and int(value) in possible:
         return int(value)
     raise OptionsError(
-        f"foundry_memory_mb: {_shown(value)} is not possible; "
-        f"allowed is a whole number from {_MEMORY_MB.start} to {_MEMORY_MB.stop - 1}"
+        f"{name}: {_shown(value)} is not possible; "
+        f"allowed is a whole number from {possible.start} to {possible.stop - 1}"
     )
 
 
-def _one_of(name: str, value: str, allowed: Iterable[str]) -> str:
+def _cache_lifetime(value: str) -> float | None:
+    if _SECONDS.fullmatch(value):
+        return float(value)
+    return _CACHE_TTLS[_one_of("foundry_cache_ttl", value, _CACHE_TTLS, "a number of seconds")]
+
+
+def _state_dir(value: str) -> Path:
+    return Path(value).expanduser().absolute() if value else platformdirs.user_state_path("foundry-compress")
+
+
+def _one_of(name: str, value: str, allowed: Iterable[str], *others: str) -> str:
     if value in allowed:
         return value
-    raise OptionsError(f"{name}: {_shown(value)} is not possible; {_allowed(allowed)}")
+    raise OptionsError(f"{name}: {_shown(value)} is not possible; {_allowed([*allowed, *others])}")
 
 
 def _listed(value: str) -> list[str]:

@@ -84,6 +84,14 @@ class Notices:
             "Compress, please report it; the rest of the request was treated as usual"
         )
 
+    def state_unusable(self, folder: object, reason: str) -> None:
+        """What is remembered of conversations cannot be kept in its file."""
+        self._once(
+            "state-unusable",
+            f"What is remembered of conversations cannot be kept in {folder} ({ascii(reason[:_SHOWN_ERROR])[1:-1]}): "
+            "until it can, old results may stay in view where they could be set aside; see foundry_state_dir",
+        )
+
     def only_other_hosts(self, connections: int) -> None:
         """Clients use this proxy, but not for Foundry."""
         self._once(

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from mitmproxy.http import Request
 
-from compression_engine import Outcome, WireFormat
+from compression_engine import SET_ASIDE, Outcome, WireFormat
+from conversations import Decision
 from engine_worker import EngineFailure, EngineWorker
-from foundry_options import Mode
 from notices import Notices
 
 __all__ = ["OBSERVED", "REWRITTEN", "UNKNOWN_FORMAT", "Treatment", "treat"]
@@ -27,6 +27,7 @@ class Treatment:
 
     `body` is what to send instead, None where the client's own bytes go out. Tokens are o200k_base; bytes are those of
     the body before content encoding, 0 where it could not be read. In mode observe they tell what would have been.
+    `set_aside` is how many results a line stands for.
     """
 
     outcome: str
@@ -34,10 +35,11 @@ class Treatment:
     tokens_removed: int = 0
     bytes_before: int = 0
     bytes_after: int = 0
+    set_aside: int = 0
 
 
 async def treat(
-    request: Request, wire_format: WireFormat, mode: Mode, engine: EngineWorker, notices: Notices
+    request: Request, wire_format: WireFormat, decide: Decision, engine: EngineWorker, notices: Notices
 ) -> Treatment:
     """Let `engine` rewrite the body of `request`, which stays as it is: the caller sends `Treatment.body`."""
     try:
@@ -50,7 +52,7 @@ async def treat(
         notices.streamed_body()
         return Treatment(STREAMED)
     size = len(body)
-    result = await engine.rewrite(body, wire_format)
+    result = await engine.rewrite(body, wire_format, decide)
     if isinstance(result, EngineFailure):
         notices.failure("The engine", result.reason)
         return Treatment(FAILED, bytes_before=size, bytes_after=size)
@@ -58,11 +60,11 @@ async def treat(
         notices.result_left_alone(problem)
     if result.outcome is not Outcome.REWRITTEN:
         return Treatment(result.outcome, bytes_before=size, bytes_after=size)
-    observe = mode is Mode.OBSERVE
     return Treatment(
-        OBSERVED if observe else REWRITTEN,
-        body=None if observe else result.body,
+        OBSERVED if decide.is_measured else REWRITTEN,
+        body=None if decide.is_measured else result.body,
         tokens_removed=result.tokens_removed,
         bytes_before=size,
         bytes_after=len(result.body),
+        set_aside=sum(change.kind == SET_ASIDE for change in result.changes),
     )

@@ -21,7 +21,7 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons, tflow, tutils
 
 import foundry_compress
-from compression_engine import Engine, Outcome, ResultChange, Rewrite, WireFormat
+from compression_engine import Decide, Engine, Outcome, ResultChange, Rewrite, WireFormat
 from foundry_compress import VERSION, FoundryCompress
 
 HOST = "made-up.services.ai.azure.com"
@@ -31,7 +31,8 @@ type Configure = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def _shortening_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    def rewrite(_self: Engine, body: bytes, wire_format: WireFormat) -> Rewrite:
+    def rewrite(_self: Engine, body: bytes, wire_format: WireFormat, decide: Decide) -> Rewrite:
+        del decide
         if wire_format is not WireFormat.ANTHROPIC_MESSAGES:
             return Rewrite(body, Outcome.FORMAT_NOT_REWRITTEN)
         return Rewrite(body[1:], Outcome.REWRITTEN, (ResultChange("stub", 9, 6),))
@@ -46,7 +47,7 @@ async def addon(tmp_path: Path) -> AsyncIterator[FoundryCompress]:
     tested = FoundryCompress()
     with taddons.context(tlsconfig.TlsConfig()) as tctx:
         tctx.master.addons.add(tested)
-        tctx.options.update(confdir=str(tmp_path))
+        tctx.options.update(confdir=str(tmp_path), foundry_state_dir=str(tmp_path / "state"))
         tested.running()
         yield tested
         tested.done()
@@ -96,7 +97,10 @@ async def test_a_request_is_rewritten_counted_and_told_of(
     assert flow.request.content == b"ody"
     assert flow.request.headers["content-length"] == "3"
     assert _stats(addon)["rewritten"] == 1
-    assert f"host={HOST} path=messages outcome=rewritten tokens_removed=3 bytes_before=4 bytes_after=3" in caplog.text
+    assert (
+        f"host={HOST} path=messages outcome=rewritten tokens_removed=3 set_aside=0 bytes_before=4 bytes_after=3"
+        in caplog.text
+    )
     assert flow.metadata == {}
 
 
@@ -150,7 +154,7 @@ async def test_only_what_the_service_answers_is_saved(status: int, saved: int, a
 async def test_nothing_is_kept_of_a_request_that_is_never_answered(addon: FoundryCompress) -> None:
     flow = _flow()
     await addon.request(flow)
-    (waiting,) = addon._unanswered.values()
+    ((waiting, _),) = addon._unanswered.values()
     assert waiting.body is None
     del flow
     gc.collect()
@@ -453,7 +457,7 @@ async def test_foundry_local(addon: FoundryCompress) -> None:
     assert flow.response is not None
     ready = json.loads(flow.response.content or b"")
     assert ready.keys() == {"addon", "version", "mode", "pid"}
-    assert (ready["addon"], ready["version"], ready["mode"]) == ("foundry_compress", VERSION, "lossless")
+    assert (ready["addon"], ready["version"], ready["mode"]) == ("foundry_compress", VERSION, "balanced")
     connect = _flow("foundry.local", method="CONNECT", sni=None)
     addon.http_connect(connect)
     assert connect.response is not None
@@ -465,7 +469,7 @@ async def test_foundry_local(addon: FoundryCompress) -> None:
 async def test_a_bad_value_while_running_is_refused_and_undone(addon: FoundryCompress) -> None:
     with pytest.raises(OptionsError, match=r"^foundry_mode: 'fast' is not possible"):
         _options().update(foundry_mode="fast")
-    assert _options().foundry_mode == "lossless"
+    assert _options().foundry_mode == "balanced"
     flow = _flow()
     await addon.request(flow)
     assert flow.request.content == b"ody"
@@ -488,9 +492,9 @@ async def test_a_refused_start_touches_nothing(tmp_path: Path, caplog: pytest.Lo
     with taddons.context(tlsconfig.TlsConfig()) as tctx:
         tctx.options.deferred["foundry_mode"] = "fast"
         tctx.master.addons.add(addon)
-        tctx.options.update(confdir=str(tmp_path))
+        tctx.options.update(confdir=str(tmp_path), foundry_state_dir=str(tmp_path / "state"))
         assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
-            "foundry_mode: 'fast' is not possible; allowed are off, observe, lossless"
+            "foundry_mode: 'fast' is not possible; allowed are off, observe, lossless, balanced"
         ]
         addon.running()
         flow = _flow()
@@ -507,7 +511,7 @@ async def test_an_authority_that_cannot_be_made_refuses_the_start(
     addon = FoundryCompress()
     with taddons.context() as tctx:
         tctx.master.addons.add(addon)
-        tctx.options.update(confdir=str(tmp_path))
+        tctx.options.update(confdir=str(tmp_path), foundry_state_dir=str(tmp_path / "state"))
     (record,) = (record for record in caplog.records if record.levelno == logging.ERROR)
     assert "is damaged: delete it" in record.getMessage()
     assert record.exc_info is None

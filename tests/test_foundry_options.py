@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import platformdirs
 import pytest
 from mitmproxy.addonmanager import Loader
 from mitmproxy.exceptions import OptionsError
@@ -28,7 +29,9 @@ def _read(context: taddons.context, environment: dict[str, str] | None = None, *
 
 
 def test_the_defaults(context: taddons.context) -> None:
-    assert _read(context) == Settings(Mode.LOSSLESS, (), 256 * 1024 * 1024, "auto")
+    assert _read(context) == Settings(
+        Mode.BALANCED, (), 256 * 1024 * 1024, None, platformdirs.user_state_path("foundry-compress"), 20_000, 60
+    )
 
 
 def test_every_option_is_a_string_that_set_can_fill(context: taddons.context) -> None:
@@ -36,9 +39,20 @@ def test_every_option_is_a_string_that_set_can_fill(context: taddons.context) ->
     assert {type(getattr(context.options, name)) for name in OPTION_NAMES} == {str}
 
 
-@pytest.mark.parametrize("mode", [Mode.OFF, Mode.OBSERVE, Mode.LOSSLESS])
+@pytest.mark.parametrize("mode", list(Mode))
 def test_modes(mode: Mode, context: taddons.context) -> None:
     assert _read(context, foundry_mode=mode.value).mode is mode
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("auto", None), ("5m", 300), ("1h", 3600), ("3", 3), ("3.5", 3.5)])
+def test_lifetimes_of_the_prompt_cache(given: str, seconds: float | None, context: taddons.context) -> None:
+    assert _read(context, foundry_cache_ttl=given).cache_lifetime == seconds
+
+
+def test_the_state_directory_is_absolute(context: taddons.context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert str(_read(context, foundry_state_dir="~/kept").state_dir) == "/home/ann/kept"
+    assert _read(context, foundry_state_dir="kept").state_dir.is_absolute()
 
 
 def test_extra_hosts_are_names_or_urls_from_the_option_and_the_environment(context: taddons.context) -> None:
@@ -58,19 +72,17 @@ def test_hosts_that_are_foundrys_anyway_are_no_extra_hosts(context: taddons.cont
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("foundry_mode", "Lossless", "foundry_mode: 'Lossless' is not possible; allowed are off, observe, lossless"),
-        (
-            "foundry_mode",
-            "balanced",
-            "foundry_mode: 'balanced' is not available in this version; allowed are off, observe, lossless",
-        ),
+        ("foundry_mode", "Lossless", "'Lossless' is not possible; allowed are off, observe, lossless, balanced"),
         ("foundry_memory_mb", "0", "a whole number from 1 to 65536"),
         ("foundry_memory_mb", "65537", "a whole number from 1 to 65536"),
         ("foundry_memory_mb", "-1", "a whole number from 1 to 65536"),
         ("foundry_memory_mb", "1_0", "a whole number from 1 to 65536"),
         ("foundry_memory_mb", "\u0661", "a whole number from 1 to 65536"),
         ("foundry_memory_mb", "", "a whole number from 1 to 65536"),
-        ("foundry_cache_ttl", "2h", "allowed are auto, 5m, 1h"),
+        ("foundry_cache_ttl", "2h", "allowed are auto, 5m, 1h, a number of seconds"),
+        ("foundry_cache_ttl", "-3", "allowed are auto, 5m, 1h, a number of seconds"),
+        ("foundry_recent_tokens", "many", "a whole number from 0 to 10000000"),
+        ("foundry_least_tokens", "1.5", "a whole number from 0 to 10000000"),
         ("foundry_extra_hosts", "*.example", "without wildcards"),
         ("foundry_extra_hosts", "a.example,10.0.0.4", "'10.0.0.4' is not possible"),
         ("foundry_extra_hosts", "[::1]:443", "'[::1]:443' is not possible"),

@@ -104,10 +104,9 @@ def members(text: bytes, offset: int = 0) -> dict[str, Span]:
     return spans
 
 
-def splice(text: bytes, splices: Iterable[Splice]) -> bytes:
-    """`text` with every splice made; they are in order and do not overlap."""
+def splice(text: bytes, splices: Iterable[Splice], at: int = 0) -> bytes:
+    """`text` from offset `at` on with every splice made; they are in order and do not overlap."""
     pieces: list[bytes] = []
-    at = 0
     for start, end, token in splices:
         pieces += (text[at:start], token)
         at = end

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain as concatenated
 
 from compression_engine.body import NotUnderstood, Span, Splice, splice
 from compression_engine.conversation import Conversation
-from compression_engine.formats import FORMATS, WireFormat
-from compression_engine.memory import Memory, chain
+from compression_engine.formats import FORMATS, Format, WireFormat
+from compression_engine.memory import Memory
+from compression_engine.policy import Policy
+from compression_engine.prompt import Beginning, Beginnings, Prompt
 from compression_engine.results import ResultChange
 
-__all__ = ["RULES_VERSION", "Engine", "Outcome", "ResultChange", "Rewrite", "restore"]
+__all__ = ["Decide", "Engine", "Outcome", "ResultChange", "Rewrite", "restore"]
 
-RULES_VERSION = 1
-"""Changes whenever the same body would come out differently."""
+type Decide = Callable[[Prompt], Policy]
+"""Says how a conversation is written, given what its request says."""
+
+# Which part of the memory holds the beginnings of recent bodies.
+_BEGINNINGS_SHARE = 0.25
 
 
 class Outcome(StrEnum):
@@ -51,38 +55,72 @@ class Engine:
     """Rewrites bodies, remembering earlier work in about `memory_bytes` bytes. Not for use by two threads at once."""
 
     def __init__(self, memory_bytes: int = 256 * 1024 * 1024) -> None:
-        self._memory = Memory(memory_bytes)
+        beginnings = int(memory_bytes * _BEGINNINGS_SHARE)
+        self._beginnings = Beginnings(beginnings)
+        self._memory = Memory(memory_bytes - beginnings)
 
-    def rewrite(self, body: bytes, wire_format: WireFormat) -> Rewrite:
-        """Rewrite `body`. Never raises for what a client may send; see `Outcome`."""
+    def rewrite(self, body: bytes, wire_format: WireFormat, decide: Decide = lambda _: Policy()) -> Rewrite:
+        """Rewrite `body` as `decide` says; what it raises is raised. Otherwise never raises, see `Outcome`."""
         wire = FORMATS.get(wire_format)
         if wire is None:
             return Rewrite(body, Outcome.FORMAT_NOT_REWRITTEN)
         try:
-            request = wire.read(body)
+            prompt = Prompt(body, wire, wire_format.encode(), self._beginnings.find(body))
         except NotUnderstood:
             return Rewrite(body, Outcome.NOT_UNDERSTOOD)
-        raws = [body[start:end] for start, end in request.messages]
-        canonical = [wire.canonical(raw) for raw in raws]
-        may_refer = not request.drops_old_results
-        seed = f"{RULES_VERSION} {wire_format} {may_refer}".encode()
-        digests = chain(seed, canonical)
-        conversation = self._memory.take(digests) or Conversation(may_refer=may_refer)
+        policy = decide(prompt)
+        may_refer = not prompt.request.drops_old_results
+        variant = (policy, may_refer)
+        conversation = self._memory.take(variant, prompt.digests) or Conversation(policy, may_refer=may_refer)
         done = len(conversation.turns)
-        for form, digest in zip(canonical[done:], digests[done:], strict=True):
-            conversation.rewrite(form, wire.parse, digest)
-        self._memory.put(conversation)
+        for (_, form, _), digest in zip(prompt.messages(done), prompt.digests[done:], strict=True):
+            conversation.rewrite(form, wire.parse, digest, prompt.canonical)
+        self._memory.put(variant, conversation)
+        return self._written(prompt, wire, conversation, variant)
+
+    def _written(self, prompt: Prompt, wire: Format, conversation: Conversation, variant: object) -> Rewrite:
+        """The body of `prompt` as `conversation` has it."""
+        body = prompt.body
+        turns = conversation.turns[: prompt.count]
         problems = frozenset(conversation.problems)
-        turns = conversation.turns[: len(raws)]
         changes = tuple(change for turn in turns for change in turn.changes)
-        if not changes:
+        known = prompt.beginning
+        if known is not None and known.variant != variant:
+            prompt.complete()
+            known = None
+        start, sent = (len(known.text), known.sent) if known else (0, b"")
+        splices: list[Splice] = []
+        for turn, (raw, form, span) in zip(turns[prompt.first :], prompt.messages(prompt.first), strict=True):
+            if turn.tokens:
+                splices += _moved(turn.splices if raw is form else turn.splices_in(raw, wire.parse), span)
+        # The last message is spelt differently in the next request, so what is kept ends before it.
+        if prompt.spans:
+            last = prompt.spans[-1]
+            before = [one for one in splices if one.end <= last.start]
+            sent += splice(body[: last.start], before, start)
+            rest = splice(body, splices[len(before) :], last.start)
+            if prompt.count > 1:
+                self._beginnings.add(_beginning(prompt, last, variant, sent))
+        else:
+            rest = body
+        if not changes and sent + rest == body:
             return Rewrite(body, Outcome.NOTHING_TO_DO, problems=problems)
-        splices = (
-            _moved(turn.splices if raw is form else turn.splices_in(raw, wire.parse), span)
-            for turn, raw, form, span in zip(turns, raws, canonical, request.messages, strict=True)
-            if turn.tokens
-        )
-        return Rewrite(splice(body, concatenated.from_iterable(splices)), Outcome.REWRITTEN, changes, problems)
+        return Rewrite(sent + rest, Outcome.REWRITTEN, changes, problems)
+
+
+def _beginning(prompt: Prompt, last: Span, variant: object, sent: bytes) -> Beginning:
+    count = prompt.count - 1
+    return Beginning(
+        prompt.body[: last.start],
+        prompt.body[last.end :],
+        count,
+        prompt.digests[:count],
+        min(prompt.answered, count),
+        prompt.asks_hour,
+        prompt.request._replace(messages=()),
+        variant,
+        sent,
+    )
 
 
 def restore(body: bytes, wire_format: WireFormat = WireFormat.ANTHROPIC_MESSAGES) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 
 from compression_engine.conversation import Conversation
 
@@ -28,12 +28,15 @@ def chain(seed: bytes, messages: Iterable[bytes]) -> list[bytes]:
 
 
 class Memory:
-    """Conversations by their chained hashes, the least recently used given up beyond `limit` bytes."""
+    """Conversations by their chained hashes, the least recently used given up beyond `limit` bytes.
+
+    The same messages may have been written in several ways: a *variant* stands for each.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._by_digest: dict[bytes, Conversation] = {}
-        self._known: OrderedDict[Conversation, int] = OrderedDict()  # with their sizes, least recently used first
+        self._by_digest: dict[Hashable, dict[bytes, Conversation]] = {}  # by variant, too: its hash takes time
+        self._known: OrderedDict[Conversation, tuple[Hashable, int]] = OrderedDict()  # with sizes, oldest use first
         self._size = 0
 
     @property
@@ -41,14 +44,15 @@ class Memory:
         """About how many bytes the conversations take."""
         return self._size
 
-    def take(self, digests: list[bytes]) -> Conversation | None:
+    def take(self, variant: Hashable, digests: Sequence[bytes]) -> Conversation | None:
         """The conversation that starts with as many of the messages as possible, and goes on with no others.
 
         If it already holds all messages of the request, it may hold more. It is no longer remembered until it is `put`
         back: what breaks off in between leaves nothing half done behind.
         """
+        by_digest = self._by_digest.get(variant, {})
         for count in range(len(digests), 0, -1):
-            conversation = self._by_digest.get(digests[count - 1])
+            conversation = by_digest.get(digests[count - 1])
             if conversation is None:
                 continue
             if count < len(digests) and not conversation.can_forget_after(count):
@@ -59,17 +63,22 @@ class Memory:
             return conversation
         return None
 
-    def put(self, conversation: Conversation) -> None:
+    def put(self, variant: Hashable, conversation: Conversation) -> None:
         """Remember `conversation`, and give up others if that is too much."""
+        by_digest = self._by_digest.setdefault(variant, {})
         for digest in conversation.digests:
-            self._by_digest[digest] = conversation
-        self._known[conversation] = conversation.size
+            by_digest[digest] = conversation
+        self._known[conversation] = (variant, conversation.size)
         self._size += conversation.size
         while self._size > self._limit and self._known:
             self._drop(next(iter(self._known)))
 
     def _drop(self, conversation: Conversation) -> None:
-        self._size -= self._known.pop(conversation)
+        variant, size = self._known.pop(conversation)
+        self._size -= size
+        by_digest = self._by_digest[variant]
         for digest in conversation.digests:
-            if self._by_digest.get(digest) is conversation:
-                del self._by_digest[digest]
+            if by_digest.get(digest) is conversation:
+                del by_digest[digest]
+        if not by_digest:
+            del self._by_digest[variant]

@@ -22,7 +22,7 @@ Claude Code must be set up for Foundry as usual, in the environment or in "env" 
   CLAUDE_CODE_USE_FOUNDRY=1, and ANTHROPIC_FOUNDRY_RESOURCE=NAME or ANTHROPIC_FOUNDRY_BASE_URL=URL,
   and ANTHROPIC_FOUNDRY_API_KEY=KEY unless you sign in with Entra (az login).
 Variables of claude-foundry itself, all optional:
-  FOUNDRY_COMPRESS_MODE         off, observe or lossless (the default)
+  FOUNDRY_COMPRESS_MODE         off, observe, lossless or balanced (the default)
   FOUNDRY_COMPRESS_EXTRA_HOSTS  further host names that stand for Foundry, with commas between
   FOUNDRY_COMPRESS_MEMORY_MB    memory for finished work
   FOUNDRY_COMPRESS_CACHE_TTL    auto, 5m or 1h

@@ -6,6 +6,7 @@ from compression_engine.memory import Memory, chain
 from compression_engine.results import ResultChange
 from tests.compression_engine.bodies import call, dump, numbered, result, source_lines
 
+VARIANT = "as usual"
 QUESTION = dump({"role": "user", "content": "?"})
 MESSAGES = [
     QUESTION,
@@ -32,37 +33,37 @@ def test_a_hash_stands_for_all_messages_before_it() -> None:
 def test_the_next_turn_finds_the_conversation() -> None:
     memory = Memory(10**9)
     conversation = fed(MESSAGES[:3])
-    memory.put(conversation)
-    assert memory.take(chain(b"", MESSAGES)) is conversation
-    assert memory.take(chain(b"", MESSAGES)) is None, "it is being worked on"
-    memory.put(conversation)
-    assert memory.take(chain(b"", [MESSAGES[3]])) is None
+    memory.put(VARIANT, conversation)
+    assert memory.take(VARIANT, chain(b"", MESSAGES)) is conversation
+    assert memory.take(VARIANT, chain(b"", MESSAGES)) is None, "it is being worked on"
+    memory.put(VARIANT, conversation)
+    assert memory.take(VARIANT, chain(b"", [MESSAGES[3]])) is None
 
 
 def test_a_retry_of_an_earlier_turn_finds_it_too_and_harms_nothing() -> None:
     memory = Memory(10**9)
     conversation = fed(MESSAGES)
-    memory.put(conversation)
-    assert memory.take(chain(b"", MESSAGES[:2])) is conversation
-    memory.put(conversation)
-    assert memory.take(chain(b"", [*MESSAGES, QUESTION])) is conversation
+    memory.put(VARIANT, conversation)
+    assert memory.take(VARIANT, chain(b"", MESSAGES[:2])) is conversation
+    memory.put(VARIANT, conversation)
+    assert memory.take(VARIANT, chain(b"", [*MESSAGES, QUESTION])) is conversation
     assert len(conversation.turns) == 5
 
 
 def test_a_side_question_is_forgotten() -> None:
     memory = Memory(10**9)
     conversation = fed([*MESSAGES[:3], QUESTION])
-    memory.put(conversation)
-    assert memory.take(chain(b"", MESSAGES)) is conversation
+    memory.put(VARIANT, conversation)
+    assert memory.take(VARIANT, chain(b"", MESSAGES)) is conversation
     assert len(conversation.turns) == 3
 
 
 def test_a_fork_behind_something_learned_starts_anew() -> None:
     memory = Memory(10**9)
     conversation = fed(MESSAGES)
-    memory.put(conversation)
-    assert memory.take(chain(b"", [*MESSAGES[:2], QUESTION])) is None
-    assert memory.take(chain(b"", MESSAGES)) is conversation
+    memory.put(VARIANT, conversation)
+    assert memory.take(VARIANT, chain(b"", [*MESSAGES[:2], QUESTION])) is None
+    assert memory.take(VARIANT, chain(b"", MESSAGES)) is conversation
 
 
 def test_the_least_recently_used_is_given_up() -> None:
@@ -70,14 +71,14 @@ def test_the_least_recently_used_is_given_up() -> None:
     conversations = [fed([other, *MESSAGES[1:]]) for other in others]
     memory = Memory(2 * conversations[0].size)
     for conversation in conversations[:2]:
-        memory.put(conversation)
+        memory.put(VARIANT, conversation)
     chains = [chain(b"", [other, *MESSAGES[1:]]) for other in others]
-    assert memory.take(chains[0]) is conversations[0]
-    memory.put(conversations[0])
-    memory.put(conversations[2])
-    assert memory.take(chains[1]) is None
-    assert memory.take(chains[0]) is conversations[0]
-    assert memory.take(chains[2]) is conversations[2]
+    assert memory.take(VARIANT, chains[0]) is conversations[0]
+    memory.put(VARIANT, conversations[0])
+    memory.put(VARIANT, conversations[2])
+    assert memory.take(VARIANT, chains[1]) is None
+    assert memory.take(VARIANT, chains[0]) is conversations[0]
+    assert memory.take(VARIANT, chains[2]) is conversations[2]
     assert memory.size == 0
 
 
@@ -88,5 +89,12 @@ def test_of_a_rewrite_only_what_is_sent_and_its_figures_are_kept() -> None:
 
 def test_what_alone_exceeds_the_limit_is_not_kept() -> None:
     memory = Memory(10)
-    memory.put(fed(MESSAGES))
+    memory.put(VARIANT, fed(MESSAGES))
     assert memory.size == 0
+
+
+def test_what_was_written_in_another_way_is_another_conversation() -> None:
+    memory = Memory(10**9)
+    memory.put(VARIANT, fed(MESSAGES))
+    assert memory.take("otherwise", chain(b"", MESSAGES)) is None
+    assert memory.take(VARIANT, chain(b"", MESSAGES)) is not None

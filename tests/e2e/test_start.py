@@ -75,5 +75,5 @@ def test_what_the_user_sets_stands(tmp_path: Path) -> None:
     proxy = Mitmdump(tmp_path, options=options)
     with proxy.launched():
         assert proxy.logged(f"listening at 127.0.0.2:{proxy.port}")
-        assert proxy.logged("mode lossless")
+        assert proxy.logged("mode balanced")
     assert "Set, because nobody else did" not in proxy.log()

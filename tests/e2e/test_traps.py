@@ -116,14 +116,17 @@ def test_stream_large_bodies_is_told_of_and_harms_nobody(start: Start, origin: R
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        (["foundry_mode=fast"], "foundry_mode: 'fast' is not possible; allowed are off, observe, lossless"),
-        (["foundry_mode"], "foundry_mode: '' is not possible; allowed are off, observe, lossless"),
+        (["foundry_mode=fast"], "foundry_mode: 'fast' is not possible; allowed are off, observe, lossless, balanced"),
+        (["foundry_mode"], "foundry_mode: '' is not possible; allowed are off, observe, lossless, balanced"),
         (["foundry_mode=off", "foundry_mode=observe"], "foundry_mode: 'off,observe' is not possible"),
         (["foundry_mode=balanced"], "foundry_mode: 'balanced' is not available in this version; allowed are off"),
         (["foundry_memory_mb=abc"], "foundry_memory_mb: 'abc' is not possible; allowed is a whole number from 1"),
-        (["foundry_cache_ttl=2m"], "foundry_cache_ttl: '2m' is not possible; allowed are auto, 5m, 1h"),
+        (
+            ["foundry_cache_ttl=2m"],
+            "foundry_cache_ttl: '2m' is not possible; allowed are auto, 5m, 1h, a number of seconds",
+        ),
         (["foundry_extra_hosts=*.example"], "foundry_extra_hosts: '*.example' is not possible; allowed are host names"),
-        (["foundry_mod=off"], "foundry_mod: no such option; there are foundry_cache_ttl, foundry_extra_hosts"),
+        (["foundry_mod=off"], "foundry_mod: no such option; there are foundry_cache_ttl, foundry_extra_hosts, foundry_least_tokens"),
     ],
 )
 def test_bad_options_end_mitmdump_with_one_line(given: list[str], line: str, tmp_path: Path) -> None:
@@ -221,7 +224,7 @@ def test_the_addon_works_on_after_a_reload(origin: RecordingOrigin, tmp_path: Pa
     ) as proxy:
         assert send(proxy) == 200
         (addons / ADDON.name).touch()
-        assert wait_for(lambda: proxy.log().count("Foundry Compress 0.1.0: mode lossless") == 2)
+        assert wait_for(lambda: proxy.log().count("Foundry Compress 0.1.0: mode balanced") == 2)
         assert send(proxy) == 200
         assert [received.body for received in origin.received] == [SHORTENED, SHORTENED]
         assert "Traceback" not in proxy.log()

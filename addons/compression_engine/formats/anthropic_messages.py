@@ -5,12 +5,15 @@ Source: the Messages API reference of Anthropic, and requests of Claude Code 2.1
 
 from __future__ import annotations
 
+import hashlib
 import re
 
-from compression_engine.body import NotUnderstood, Span, Splice, decode_string, elements, members, splice
-from compression_engine.formats.message import Message, Request, ToolCall, ToolResult
+import msgspec
 
-__all__ = ["canonical", "parse", "read"]
+from compression_engine.body import NotUnderstood, Span, Splice, decode_string, elements, members, splice
+from compression_engine.formats.message import FileRange, Message, Request, ToolCall, ToolResult
+
+__all__ = ["canonical", "is_answer", "is_marked", "parse", "read"]
 
 # By which names tools take what they are about, the most telling first: Claude Code's, then those of other tools.
 _PATHS = ("file_path", "notebook_path")
@@ -19,19 +22,58 @@ _LABELS = ("command", "pattern", "query", "url", "uri", "path")
 _CONTENTS = ("content",)
 _EDITS = ("new_string",)
 
+# The tool by which Claude Code reads a file, and which answers for one that is not there without asking anybody.
+_READ = "Read"
+
+# What is cached in front of the messages: a change in it is a new prompt cache. Claude Code's billing line is left out,
+# as the service does. Observed in requests of Claude Code 2.1.197: it is the whole text of the first block.
+_HEAD = ("model", "tools", "system")
+_BILLING = re.compile(rb'\{"type":"text","text":"x-anthropic-billing-header:[^"\\]*"\},?')
+
 _MARKED = b'"cache_control"'
 _PLAIN_TEXT = re.compile(rb'\{"role":"(user|assistant|system)","content":("[^"\\]*+(?:\\.[^"\\]*+)*+")\}', re.DOTALL)
 
 
+class _Tool(msgspec.Struct):
+    name: str = ""
+
+
+_TOOLS = msgspec.json.Decoder(list[_Tool])
+
+
 def read(body: bytes) -> Request:
-    """Where the messages stand in `body`. Raises NotUnderstood."""
+    """Where the messages stand in `body`, and what is around them. Raises NotUnderstood."""
     fields = members(body)
     array = fields.get("messages")
     if array is None:
         raise NotUnderstood("no messages")
     edits = fields.get("context_management")
-    drops = edits is not None and b'"clear_tool_uses_' in body[edits.start : edits.end]
-    return Request(tuple(_elements_within(body, array)), drops_old_results=drops)
+    tools = fields.get("tools")
+    return Request(
+        tuple(_elements_within(body, array)),
+        drops_old_results=edits is not None and b'"clear_tool_uses_' in body[edits.start : edits.end],
+        head=_head(body, fields),
+        can_read_files=tools is not None and _has_read(body[tools.start : tools.end]),
+    )
+
+
+def _head(body: bytes, fields: dict[str, Span]) -> bytes:
+    digest = hashlib.sha256()
+    for name in _HEAD:
+        span = fields.get(name)
+        value = body[span.start : span.end] if span else b""
+        if name == "system":
+            value = _BILLING.sub(b"", value, count=1)
+        digest.update(b"%s %d " % (name.encode(), len(value)))
+        digest.update(value)
+    return digest.digest()
+
+
+def _has_read(tools: bytes) -> bool:
+    try:
+        return any(tool.name == _READ for tool in _TOOLS.decode(tools))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
 
 
 def canonical(message: bytes) -> bytes:
@@ -46,6 +88,21 @@ def canonical(message: bytes) -> bytes:
     if plain:
         return b'{"role":"%b","content":[{"type":"text","text":%b}]}' % (plain[1], plain[2])
     return message
+
+
+def is_answer(message: bytes) -> bool:
+    """Whether the message is the assistant's."""
+    if message.startswith(b'{"role":"'):
+        return message.startswith(b'{"role":"assistant"')
+    try:
+        return _string(message, members(message).get("role")) == "assistant"
+    except NotUnderstood:
+        return False
+
+
+def is_marked(message: bytes) -> bool:
+    """Whether a block of the message has `cache_control`."""
+    return _MARKED in message and _without_cache_control(message) != message
 
 
 def parse(message: bytes) -> Message:
@@ -79,17 +136,24 @@ def _call(message: bytes, fields: dict[str, Span]) -> ToolCall:
         found = (_string(message, inputs.get(name)) for name in names)
         return next((value for value in found if value), None)
 
+    def number(key: str) -> int | None:
+        span = inputs.get(key)
+        written = message[span.start : span.end] if span else b""
+        return int(written) if written.isdigit() else None
+
     path = text(*_PATHS)
     if path is None:
-        return ToolCall(tool_use_id, text(*_LABELS) or name)
+        return ToolCall(tool_use_id, text(*_LABELS) or name, command=text("command"))
     edit = text(*_EDITS)
-    return ToolCall(tool_use_id, path, text(*_CONTENTS), (edit,) if edit else ())
+    reads = FileRange(path, number("offset"), number("limit")) if name == _READ else None
+    return ToolCall(tool_use_id, path, text(*_CONTENTS), (edit,) if edit else (), reads)
 
 
 def _result(message: bytes, fields: dict[str, Span]) -> ToolResult:
     is_error = fields.get("is_error")
     failed = is_error is not None and message[is_error.start : is_error.end] != b"false"
-    return ToolResult(_string(message, fields.get("tool_use_id")) or "", failed, _texts(message, fields.get("content")))
+    texts = _texts(message, fields.get("content"))
+    return ToolResult(_string(message, fields.get("tool_use_id")) or "", failed, texts, is_error)
 
 
 def _texts(message: bytes, content: Span | None) -> tuple[Span, ...]:

@@ -9,24 +9,36 @@ from compression_engine.body import Span
 __all__ = ["Message", "Request", "ToolCall", "ToolResult"]
 
 
+class FileRange(NamedTuple):
+    """The part of a file that a call reads: so many `lines` from line `first`; None where the call does not say."""
+
+    path: str
+    first: int | None = None
+    lines: int | None = None
+
+
 class ToolCall(NamedTuple):
     """A tool call by the assistant. `label` is the file, command or search that it is about.
 
-    `written` is the whole text that the call gives to that file, `edits` are the texts that it puts into it.
+    `written` is the whole text that the call gives to that file, `edits` are the texts that it puts into it. `reads` is
+    the part of a file that it asks for, `command` the command line that it runs.
     """
 
     tool_use_id: str
     label: str
     written: str | None = None
     edits: tuple[str, ...] = ()
+    reads: FileRange | None = None
+    command: str | None = None
 
 
 class ToolResult(NamedTuple):
-    """A tool result: where its texts (JSON strings) stand in the message."""
+    """A tool result: where its texts (JSON strings) stand in the message, and its `is_error`, if it has one."""
 
     tool_use_id: str
     is_error: bool
     texts: tuple[Span, ...]
+    error_flag: Span | None = None
 
 
 class Message(NamedTuple):
@@ -37,7 +49,13 @@ class Message(NamedTuple):
 
 
 class Request(NamedTuple):
-    """Where a body's messages stand, and whether the service drops old tool results before the model reads them."""
+    """What stands in a body.
+
+    `head` stands for what the service caches in front of the messages. `can_read_files` says whether the tools can be
+    asked for a file, `drops_old_results` whether the service drops old tool results before the model reads them.
+    """
 
     messages: tuple[Span, ...]
-    drops_old_results: bool
+    drops_old_results: bool = False
+    head: bytes = b""
+    can_read_files: bool = False

@@ -8,7 +8,7 @@ from pathlib import Path
 from mitmproxy.exceptions import OptionsError
 
 import compression_engine
-from compression_engine import Engine, Outcome, ResultChange, Rewrite, WireFormat
+from compression_engine import Decide, Engine, Outcome, ResultChange, Rewrite, WireFormat
 
 _ERRORS = {
     "OptionsError": OptionsError("the request said: secret"),
@@ -27,7 +27,7 @@ def _panic() -> None:
     tiktoken.get_encoding("o200k_base").encode_ordinary(" " * 1_000_000)
 
 
-def rewrite(_engine: Engine, body: bytes, _format: WireFormat) -> Rewrite:
+def rewrite(_engine: Engine, body: bytes, _format: WireFormat, _decide: Decide) -> Rewrite:
     what = os.environ["ENGINE_STUB"]
     if what == "shorten":  # not idempotent: each time takes another byte away
         return Rewrite(body.replace(b"AA", b"A", 1), Outcome.REWRITTEN, (ResultChange("stub", 2, 1),))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from compression_engine import Engine, Rewrite, WireFormat, tokens
+from compression_engine import Decide, Engine, Policy, Rewrite, WireFormat, tokens
 from estimate_savings.contexts import Step, contexts
 from estimate_savings.replay import Replay
 from estimate_savings.transcripts import read
@@ -15,9 +15,9 @@ class RecordingEngine(Engine):
         super().__init__()
         self.bodies: list[bytes] = []
 
-    def rewrite(self, body: bytes, wire_format: WireFormat) -> Rewrite:
+    def rewrite(self, body: bytes, wire_format: WireFormat, decide: Decide = lambda _: Policy()) -> Rewrite:
         self.bodies.append(body)
-        return super().rewrite(body, wire_format)
+        return super().rewrite(body, wire_format, decide)
 
 
 def steps_of(invented: InventedTranscript, tmp_path: Path) -> list[Step]:

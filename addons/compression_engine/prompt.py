@@ -1,0 +1,171 @@
+"""A request body, read as far as it takes to decide what is done to it.
+
+A body mostly begins as the last one of its conversation did, and ends as it did: only what stands between is new. So
+the beginnings and ends of recent bodies are kept, and a body that fits one is read from there on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from compression_engine.body import NotUnderstood, Span, elements
+from compression_engine.conversation import candidates
+from compression_engine.formats import Format
+from compression_engine.formats.message import Request
+from compression_engine.memory import chain
+from compression_engine.policy import Place
+from compression_engine.set_aside import Setting, choose
+
+__all__ = ["Beginning", "Beginnings", "Prompt"]
+
+_HOUR = re.compile(rb'"ttl"[ \t\r\n]*:[ \t\r\n]*"1h"')
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What bodies of one conversation have in common: `text` up to the message `count`, and `end` behind the messages.
+
+    `digests` are those of the first `count` messages. `sent` is what `text` became, under the variant of the engine's
+    memory that it names.
+    """
+
+    text: bytes
+    end: bytes
+    count: int
+    digests: tuple[bytes, ...]
+    answered: int
+    asks_hour: bool
+    request: Request
+    variant: object
+    sent: bytes
+
+    def fits(self, body: bytes) -> bool:
+        """Whether `body` begins and ends so."""
+        return len(self.text) + len(self.end) <= len(body) and body.startswith(self.text) and body.endswith(self.end)
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory."""
+        return len(self.text) + len(self.end) + len(self.sent)
+
+
+class Beginnings:
+    """Recent beginnings in at most about `limit` bytes; the least recently used are given up."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._known: OrderedDict[bytes, Beginning] = OrderedDict()  # by the digest of the last message
+        self._size = 0
+
+    def find(self, body: bytes) -> Beginning | None:
+        """The latest one that `body` fits. It is given up: what `body` leads to takes its place."""
+        for key in reversed(self._known):
+            if self._known[key].fits(body):
+                found = self._known.pop(key)
+                self._size -= found.size
+                return found
+        return None
+
+    def add(self, beginning: Beginning) -> None:
+        """Keep one."""
+        key = beginning.digests[-1]
+        if key in self._known:
+            self._size -= self._known.pop(key).size
+        self._known[key] = beginning
+        self._size += beginning.size
+        while self._size > self._limit and self._known:
+            self._size -= self._known.popitem(last=False)[1].size
+
+
+class Prompt:
+    """What a body says, besides the contents of its messages.
+
+    `digests` has for every message a hash that stands for it and all before it. The first `answered` messages, up to
+    the assistant's last, may have been sent before; those behind them are new, unless the request is sent again.
+    """
+
+    def __init__(self, body: bytes, wire: Format, seed: bytes, known: Beginning | None) -> None:
+        self.body = body
+        self._wire = wire
+        spans = _between(body, known) if known else None
+        if known is None or spans is None:
+            known = None
+            self.request = wire.read(body)
+            spans = list(self.request.messages)
+        else:
+            self.request = known.request
+        self.beginning = known
+        self.first = known.count if known else 0  # the message that `spans` start with
+        self.spans = spans
+        self._raws = [body[start:end] for start, end in spans]
+        self._canonical = [wire.canonical(raw) for raw in self._raws]
+        before = known.digests if known else ()
+        self.digests = (*before, *chain(before[-1] if before else seed, self._canonical))
+        answers = [self.first + at + 1 for at, raw in enumerate(self._raws) if wire.is_answer(raw)]
+        self.answered = max(answers, default=known.answered if known else 0)
+        start = len(known.text) if known else 0
+        self.asks_hour = bool((known and known.asks_hour) or _HOUR.search(body, start))
+
+    @property
+    def count(self) -> int:
+        """How many messages there are."""
+        return len(self.digests)
+
+    @property
+    def head(self) -> bytes:
+        """Stands for what the service caches in front of the messages."""
+        return self.request.head
+
+    def answers(self, start: int) -> int:
+        """How many of the messages from `start` on are the assistant's."""
+        return sum(self._wire.is_answer(raw) for raw, _, _ in self.messages(start))
+
+    @property
+    def is_compaction(self) -> bool:
+        """Whether the client asks for a summary that will take the place of the conversation.
+
+        Observed: Claude Code then leaves its cache mark on the assistant's last message and sets none behind it.
+        """
+        if len(self._raws) < 2 or self._wire.is_marked(self._raws[-1]):  # noqa: PLR2004 - the last and one before it
+            return False
+        return any(self._wire.is_marked(raw) and self._wire.is_answer(raw) for raw in self._raws[-4:-1])
+
+    def complete(self) -> None:
+        """Read what was taken as known, too."""
+        if self.first:
+            self.spans = list(self._wire.read(self.body).messages)
+            self._raws = [self.body[start:end] for start, end in self.spans]
+            self._canonical = [self._wire.canonical(raw) for raw in self._raws]
+            self.first = 0
+            self.beginning = None
+
+    def messages(self, start: int) -> list[tuple[bytes, bytes, Span]]:
+        """The messages from `start` on: as they stand in the body, in the form that they keep, and where they stand."""
+        if start < self.first:
+            self.complete()
+        at = start - self.first
+        return list(zip(self._raws[at:], self._canonical[at:], self.spans[at:], strict=True))
+
+    def canonical(self) -> Sequence[bytes]:
+        """All messages in the form that they keep from turn to turn."""
+        self.complete()
+        return self._canonical
+
+    def choose(self, setting: Setting, since: int = 0) -> tuple[Place, ...]:
+        """What would be set aside of the messages that were sent before, from message `since` on."""
+        if not self.request.can_read_files or self.request.drops_old_results:
+            return ()
+        return choose(candidates(self.canonical(), self._wire.parse, self.answered), setting, since=since)
+
+
+def _between(body: bytes, known: Beginning) -> list[Span] | None:
+    """Where the messages stand between a beginning and its end; None where other things stand there."""
+    start = len(known.text)
+    try:
+        spans = elements(b"[%b]" % body[start : len(body) - len(known.end)], start - 1)
+    except NotUnderstood:
+        return None
+    return spans or None

@@ -1,0 +1,13 @@
+"""What is remembered of conversations, so that what went out once goes out the same again: hashes, times, no content.
+
+A *branch* is a path that a conversation takes; a rewind or a fork begins another. A request is found by the chained
+hash of its messages, whichever process sent those before it. Nothing here is needed for a right answer: what is lost,
+locked, full or corrupt costs savings and no request.
+"""
+
+from conversations.conversations import Conversations, Decision, Sent
+from conversations.failsafe_store import FailsafeStore
+from conversations.plan import Rewriting, Terms
+from conversations.sqlite_store import SQLiteStore
+
+__all__ = ["Conversations", "Decision", "FailsafeStore", "Rewriting", "SQLiteStore", "Sent", "Terms"]

@@ -1,0 +1,94 @@
+"""Decides for every request how its conversation is written, and remembers it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from compression_engine import Policy, Prompt
+from conversations.branch import Found, Store
+from conversations.plan import Rewriting, Terms, plan
+
+__all__ = ["Conversations", "Decision", "Sent"]
+
+_TRIES = 3
+
+
+class Sent(NamedTuple):
+    """A request that is on its way: what it takes to note how it ended."""
+
+    branch_id: str
+    asked_at: float
+
+
+class Conversations:
+    """The conversations in a store. For use by one thread at a time; `clock` gives seconds since 1970."""
+
+    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._clock = clock
+
+    def decide(self, prompt: Prompt, terms: Terms) -> tuple[Policy, Sent | None]:
+        """The policy for a request that is sent now, which is remembered before it goes out."""
+        for _ in range(_TRIES):
+            now = self._clock()
+            branch = plan(prompt, *self._find(prompt), terms, now)
+            if self._store.save(branch, prompt.digests[-1]):
+                return branch.policy.up_to(prompt.count), Sent(branch.id, now)
+        # Others change it all the time: what they did last stands.
+        found, _ = self._find(prompt)
+        return found.branch.policy.up_to(found.known) if found else Policy(), None
+
+    def preview(self, prompt: Prompt, terms: Terms) -> Policy:
+        """The policy that the same messages would have, were they sent now; nothing is remembered."""
+        found = self._store.find(prompt.digests, None)
+        return plan(prompt, found, found, terms, self._clock()).policy.up_to(prompt.count)
+
+    def settle(self, sent: Sent, *, answered: bool) -> None:
+        """Note how a request ended. One that was refused does not keep the cache alive."""
+        self._store.settle(sent.branch_id, sent.asked_at, answered=answered)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._store.close()
+
+    def _find(self, prompt: Prompt) -> tuple[Found | None, Found | None]:
+        """The branch of these messages behind the same head, and behind any."""
+        found = self._store.find(prompt.digests, prompt.head)
+        is_next = found is not None and found.known == found.branch.count and prompt.answers(found.known) <= 1
+        return found, found if is_next else self._store.find(prompt.digests, None)
+
+
+@dataclass
+class Decision:
+    """Decides about one request: called by the engine, on its thread, with what the request says.
+
+    Afterwards `sent` tells which request is on its way, and `is_measured` whether what the engine makes of it is only
+    looked at, and not sent.
+    """
+
+    conversations: Conversations
+    observed: Conversations
+    terms: Terms
+    is_billed: bool = True
+    sent: Sent | None = None
+    is_measured: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Until it is called, take it that nothing may be changed where nothing is to be."""
+        self.is_measured = self.terms.rewriting is Rewriting.NONE
+
+    def __call__(self, prompt: Prompt) -> Policy:
+        """The policy for the request."""
+        if not prompt.count:
+            return Policy()
+        if not self.is_billed:
+            return self.conversations.preview(prompt, self.terms)
+        policy, self.sent = self.conversations.decide(prompt, self.terms)
+        if self.is_measured and policy.raw == ((0, prompt.count),):
+            # It goes out as it came. What would have been done is played through beside it.
+            return self.observed.decide(prompt, self.terms.as_if_sent())[0]
+        self.is_measured = False  # a conversation that went out rewritten goes on so until its cache is cold
+        return policy

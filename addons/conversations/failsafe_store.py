@@ -1,0 +1,67 @@
+"""A store that goes on in memory where its file cannot be used."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from conversations.branch import Branch, Found
+from conversations.sqlite_store import SQLiteStore
+
+__all__ = ["FailsafeStore"]
+
+_REST_SECONDS = 5.0
+"""How long a file that could not be used is left alone."""
+
+
+class FailsafeStore:
+    """A store in a file that goes on in memory where the file cannot be used. Never raises for what a disk may do.
+
+    `report` is told, in a few words without content, why the file is not used.
+    """
+
+    def __init__(
+        self, file: SQLiteStore | None, report: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._file = file
+        self._memory = SQLiteStore()
+        self._report = report
+        self._clock = clock
+        self._rests_until = 0.0
+
+    def find(self, digests: Sequence[bytes], head: bytes | None) -> Found | None:
+        """See `Store`."""
+        found = [self._memory.find(digests, head), *self._with_file(lambda file: file.find(digests, head))]
+        known = [one for one in found if one is not None]
+        return max(known, key=lambda one: (one.known, one.branch.version, one.branch.last_sent or 0), default=None)
+
+    def save(self, branch: Branch, digest: bytes) -> bool:
+        """See `Store`."""
+        if False in self._with_file(lambda file: file.save(branch, digest)):
+            return False
+        return self._memory.save(branch, digest)
+
+    def settle(self, branch_id: str, asked_at: float, *, answered: bool) -> None:
+        """See `Store`."""
+        self._memory.settle(branch_id, asked_at, answered=answered)
+        list(self._with_file(lambda file: file.settle(branch_id, asked_at, answered=answered)))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._memory.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _with_file[T](self, act: Callable[[SQLiteStore], T]) -> Iterator[T]:
+        """What `act` gives, if the file can be used."""
+        if self._file is None or self._clock() < self._rests_until:
+            return
+        try:
+            result = act(self._file)
+        except (sqlite3.Error, OSError) as error:
+            self._rests_until = self._clock() + _REST_SECONDS
+            self._file.close()
+            self._report(str(error) if isinstance(error, sqlite3.Error) else type(error).__name__)
+            return
+        yield result

@@ -1,0 +1,141 @@
+"""How a conversation is written: as it went out last, or anew where its prompt cache is cold.
+
+What is known to have gone out, goes out the same. What may have gone out past this proxy, goes out raw. Only where the
+cache is cold, or where the client left behind what is cached, are old results set aside, or written out again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from compression_engine import Policy, Prompt, Setting
+from conversations.branch import Branch, Found, new_id
+from conversations.prompt_cache import is_cold
+
+__all__ = ["Rewriting", "Terms", "plan"]
+
+# What is set aside stays in the client's transcript, which must not outgrow the model's window: past this share of it
+# nothing more is set aside. Bytes of a body a token: a lower bound, by measurement, for the newest Claude models.
+_MOST_OF_WINDOW = 0.9
+_BYTES_A_TOKEN = 3.0
+
+
+class Rewriting(Enum):
+    """What may be done to what is new in a conversation."""
+
+    NONE = "none"
+    LOSSLESS = "lossless"
+    SET_ASIDE = "set aside"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the user wants, and the model's window.
+
+    `lifetime` of the prompt cache in seconds, None: as each request asks. `window` in tokens.
+    """
+
+    rewriting: Rewriting
+    setting: Setting = field(default_factory=Setting)
+    lifetime: float | None = None
+    window: int = 200_000
+
+    def as_if_sent(self) -> Terms:
+        """The most that could be done."""
+        return replace(self, rewriting=Rewriting.SET_ASIDE)
+
+    def fills(self, prompt: Prompt, share: float = 1.0) -> bool:
+        """Whether the request, as the client wrote it, takes more than a share of the window."""
+        return len(prompt.body) > share * self.window * _BYTES_A_TOKEN
+
+
+def plan(prompt: Prompt, found: Found | None, elsewhere: Found | None, terms: Terms, now: float) -> Branch:
+    """The branch of a request that is sent `now`; `found` and `elsewhere` are known of it behind its head and any."""
+    last = found or elsewhere
+    if last is None:
+        return _first_seen(prompt, terms, now)
+    if found is None or is_cold(found.branch, now, terms.lifetime):
+        return _anew(prompt, last, terms, now, same=found is not None)
+    return _continued(prompt, found, elsewhere, terms, now)
+
+
+def _first_seen(prompt: Prompt, terms: Terms, now: float) -> Branch:
+    """Nothing is known. What was answered before may be in the cache as the client sent it, and may be warm."""
+    raw = _range(0, prompt.answered)
+    if terms.rewriting is Rewriting.NONE:
+        raw = _range(0, prompt.count)
+    policy = Policy(raw)
+    if raw and terms.rewriting is Rewriting.SET_ASIDE and terms.fills(prompt):
+        # Only what we had set aside could have let it grow so: it never went out like this.
+        policy = Policy(aside=prompt.choose(terms.setting))
+    return Branch(new_id(), prompt.head, prompt.count, policy, prompt.asks_hour, now, now if prompt.answered else None)
+
+
+def _anew(prompt: Prompt, last: Found, terms: Terms, now: float, *, same: bool) -> Branch:
+    """The cache is cold, or there is none behind this head: everything may be written as is best now."""
+    policy = last.branch.policy.up_to(last.known)
+    if terms.rewriting is Rewriting.NONE:
+        policy = Policy(_range(0, prompt.count))
+    elif not prompt.is_compaction:  # a summary is written from what was in view, and nobody reads that afterwards
+        aside = policy.aside
+        if terms.rewriting is Rewriting.LOSSLESS:
+            aside = ()
+        elif not terms.fills(prompt, _MOST_OF_WINDOW):
+            aside = prompt.choose(terms.setting)
+        policy = Policy(aside=aside)
+    goes_on = same and last.known == last.branch.count
+    version = last.branch.version + (policy != last.branch.policy) if goes_on else 0
+    return Branch(
+        last.branch.id if goes_on else new_id(),
+        prompt.head,
+        prompt.count,
+        policy,
+        prompt.asks_hour or last.branch.asks_hour,
+        now,
+        last.branch.answered_at if same else None,
+        version,
+    )
+
+
+def _continued(prompt: Prompt, found: Found, elsewhere: Found | None, terms: Terms, now: float) -> Branch:
+    """The cache may be warm: what went out goes out the same."""
+    branch = found.branch
+    goes_on = found.known == branch.count
+    policy = branch.policy.up_to(found.known)
+    raw, aside = policy.raw, policy.aside
+    if terms.rewriting is Rewriting.NONE:
+        raw = _joined(raw, _range(found.known, prompt.count))
+    elif goes_on and prompt.answers(found.known) > 1 and (elsewhere is None or elsewhere.known < prompt.answered):
+        # More than one answer since: requests went past this proxy, as the client wrote them.
+        raw = _joined(raw, _range(found.known, prompt.answered))
+    elif not goes_on and terms.rewriting is Rewriting.SET_ASIDE and not prompt.is_compaction:
+        # The client left what it had sent before: behind the common beginning nothing is cached.
+        fits = not terms.fills(prompt, _MOST_OF_WINDOW)
+        aside += prompt.choose(terms.setting, found.known) if fits else ()
+    policy = Policy(raw, aside, policy.rules)
+    if found.known == prompt.count and not goes_on:
+        # Sent before as a whole, and gone on from: a repetition changes nothing for those that came after it.
+        return replace(branch, asked_at=now)
+    version = branch.version + (policy != branch.policy) if goes_on else 0
+    return Branch(
+        branch.id if goes_on else new_id(),
+        prompt.head,
+        prompt.count,
+        policy,
+        branch.asks_hour or prompt.asks_hour,
+        now,
+        branch.answered_at,
+        version,
+    )
+
+
+def _range(first: int, end: int) -> tuple[tuple[int, int], ...]:
+    return ((first, end),) if first < end else ()
+
+
+def _joined(ranges: tuple[tuple[int, int], ...], more: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """The ranges with one more behind them."""
+    if ranges and more and ranges[-1][1] == more[0][0]:
+        return (*ranges[:-1], (ranges[-1][0], more[0][1]))
+    return ranges + more

@@ -1,0 +1,33 @@
+"""Whether the service still holds the prompt cache of a conversation, as far as that can be told from outside.
+
+Anthropic's service forgets a prefix 5 minutes after the start of the last request that it answered, or an hour where
+the request asks for that (`cache_control` with `ttl: "1h"`). To take a warm cache for a cold one costs 1.15 times
+everything behind the first change; to take a cold one for warm costs 0.1 times what could have gone, each turn. So
+doubt means warm.
+"""
+
+from __future__ import annotations
+
+from conversations.branch import Branch
+
+__all__ = ["is_cold"]
+
+_MINUTES_5 = 300.0
+_HOUR = 3600.0
+# The service's clock is not ours, and it may keep a prefix longer than it says.
+_MARGIN_SHARE = 0.1
+_LEAST_MARGIN = 30.0
+
+
+def is_cold(branch: Branch, now: float, lifetime: float | None = None) -> bool:
+    """Whether the cache of `branch` has certainly expired at `now`, in seconds since 1970.
+
+    `lifetime`, in seconds, is what the user knows better; it is taken without a margin.
+    """
+    last = branch.last_sent
+    if last is None:
+        return True  # nothing of it was ever answered
+    if lifetime is None:
+        lifetime = _HOUR if branch.asks_hour else _MINUTES_5
+        lifetime += max(_LEAST_MARGIN, _MARGIN_SHARE * lifetime)
+    return now - last > lifetime
