@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from compression_engine.content.lines import Item, Line
-from compression_engine.statements import THE_EDIT, Reference, write_reference
+from compression_engine.statements import THE_EDIT, THE_RESULT, Reference, write_reference
 
 __all__ = ["Place", "Shown", "edit_of"]
 
@@ -159,7 +159,9 @@ class Shown:
         """Whether a reference in a result of `place` to `source` is understood as that."""
         if source in (place, edit_of(place.label)):
             return True
-        if not source.label or len(source.label) > _LONGEST_LABEL or not source.label.isprintable():
+        if source.label in ("", THE_EDIT, THE_RESULT):
+            return False
+        if len(source.label) > _LONGEST_LABEL or not source.label.isprintable():
             return False
         return source.numbered or Place(source.label, numbered=True) not in self._sheets
 

@@ -10,6 +10,7 @@ and lines that are not shown are stated in their place:
     [lines 125-185 as 120-180 above]                    moved by an edit in between
     [lines 3-31 as 120-148 of main.py above]            of another file or command
     [lines 40-52 as 1-13 of the edit above]             what the assistant put into the same file with an edit
+    [lines 31-38 as 12-19 of this result above]         further up in the same output
     [line above 11 more times]
     [next 40 lines: GET /items/* 200 in * ms]           of each only the words that differ, in order
 
@@ -36,6 +37,7 @@ __all__ = [
     "REPEATS",
     "SHOWN_ABOVE",
     "THE_EDIT",
+    "THE_RESULT",
     "Heading",
     "Reference",
     "code_for",
@@ -71,6 +73,9 @@ SHOWN_ABOVE = "lines above left out"
 
 THE_EDIT = "the edit"
 """What a reference calls the text that the assistant last put into the same file with an edit."""
+
+THE_RESULT = "this result"
+"""What a reference calls the result that it stands in."""
 
 
 class Heading(NamedTuple):

@@ -18,6 +18,7 @@ from compression_engine.content import (
     json_text,
     numbered_file,
     repeated_lines,
+    repeated_runs,
     search_hits,
     terminal,
 )
@@ -94,7 +95,7 @@ def views_of(text: str, first: int, label: str, shown: Shown, document: View | N
     items = shown.refer(Place(label, numbered=False), lines, fails)
     if document is not None and len(document.text) < _CLEARLY_SHORTER * len(text) and not _refers(items):
         return
-    output = _output(items, fails, original)
+    output = _output(repeated_runs.refer(items, fails), fails, original)
     if facts or output.facts:
         yield _behind(kinds, facts, output)
 
@@ -151,7 +152,9 @@ def _output(items: Sequence[Item], fails: Sequence[bool], text: str) -> View:
     facts: list[str] = []
     refers = _refers(items)
     if refers:
-        kinds.append("history")
+        own = [isinstance(item, Reference) and item.label == statements.THE_RESULT for item in items]
+        kinds += ["history"] * (own.count(True) < sum(isinstance(item, Reference) for item in items))
+        kinds += ["repeated-runs"] * any(own)
         facts.append(statements.SHOWN_ABOVE)
     if (grouped := search_hits.group(texts)) is not None:
         kinds.append("search-hits")
@@ -216,12 +219,13 @@ def _positions(texts: Sequence[str], first: int) -> Iterator[Item]:
 
 def _look_up(items: Iterable[Item], place: Place, shown: Shown) -> list[Line] | None:
     """The lines with every reference replaced by what it stands for; None where one stands for nothing."""
-    lines = []
+    lines: list[Line] = []
     for item in items:
         if isinstance(item, Line):
             lines.append(item)
             continue
-        texts = shown.look_up(place, item)
+        own = item.label == statements.THE_RESULT
+        texts = repeated_runs.look_up(item, lines) if own else shown.look_up(place, item)
         if texts is None:
             return None
         lines += [Line(item.first + offset, text) for offset, text in enumerate(texts)]
