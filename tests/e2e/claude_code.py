@@ -81,15 +81,18 @@ class ClaudeCode:
             **self.extra,
         }
 
-    def run(self, prompt: str, *arguments: str) -> Run:
-        """Let the client answer `prompt` with all its tools allowed. Fails when it takes two minutes."""
+    def run(self, prompt: str, *arguments: str, asks: bool = False) -> Run:
+        """Let the client answer `prompt`, with all its tools allowed unless it `asks`. Fails when it takes two minutes.
+
+        There is nobody to answer: what it asks for is refused.
+        """
         path = client_path()
         if path is None:
             raise FileNotFoundError("no Claude Code to run")
         self.home.mkdir(exist_ok=True)
         with tempfile.TemporaryFile("w+") as errors:
             process = subprocess.Popen(
-                [str(path), "-p", prompt, "--dangerously-skip-permissions", *arguments],
+                [str(path), "-p", prompt, *([] if asks else ["--dangerously-skip-permissions"]), *arguments],
                 cwd=self.directory,
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,

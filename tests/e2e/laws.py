@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 from collections import defaultdict
@@ -13,24 +14,58 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from compression_engine import WireFormat, restore, tokens
+from compression_engine import Engine, WireFormat, restore, tokens
 from demo.report import as_shown
 from demo.stand_in import Request, StandIn
 
-__all__ = ["Exchange", "Result", "exchanges", "messages_exchanges", "verify"]
+__all__ = ["STUB", "Exchange", "Result", "asked_path", "exchanges", "messages_exchanges", "verify"]
 
+STUB = re.compile(r"\[set aside (\d{6}): [^\[\]\n]*\. Full output saved to: (\.foundry-compress/([0-9a-f]{32})\.txt)\]")
+"""The line that stands for a result: its code, the path that brings the result back, and the key in it."""
+
+_ASKED = re.compile(r"\.foundry-compress[\\/][0-9a-f]{32}\.txt")
+_WASTED = ("Wasted call", "File unchanged")
 _REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>", re.DOTALL)
 _JSON_STRING = r'"(?:[^"\\]|\\.)*"'
 _MARK = "here stands the text of a tool result"
+_FLAG = "here stands whether it is an error"
+_MOST_OF_LIFETIME = 0.9  # past this share of it a check cannot tell what the proxy's clock said
 
 
 @dataclass(frozen=True)
 class Result:
-    """The text of one tool result (of one text block, where there are several) as sent and as arrived."""
+    """The text of one tool result (of one text block, where there are several) as sent and as arrived.
+
+    `call` is the tool call that it answers, `whole` all that the result says as sent.
+    """
 
     sent: str
     arrived: str
     is_error: bool
+    arrived_is_error: bool
+    call: dict[str, Any]
+    whole: str
+
+    @property
+    def key(self) -> str:
+        """What a line that stands for this result names it by."""
+        return hashlib.sha256(f"{self.call['id']}\0{self.whole}".encode()).hexdigest()[:32]
+
+    @property
+    def stub(self) -> re.Match[str] | None:
+        """The line that stands for it, where it is set aside."""
+        found = STUB.search(self.arrived)
+        return None if found is None or self.sent == self.arrived else found
+
+    @property
+    def asks_back(self) -> bool:
+        """Whether the client's answer is one in whose place something set aside may stand."""
+        return asked_path(self.call) is not None or (self.call["name"] == "Read" and self.sent.startswith(_WASTED))
+
+    @property
+    def is_recalled(self) -> bool:
+        """Whether something that was set aside stands in the place of the client's answer."""
+        return self.asks_back and self.sent != self.arrived and self.stub is None
 
 
 @dataclass(frozen=True)
@@ -55,23 +90,34 @@ class Exchange:
 
     @cached_property
     def results(self) -> list[Result]:
-        """Every tool result's text, by fitting the arrived bytes to the client's with those texts left open.
+        """Every tool result's text, by fitting the arrived bytes to the client's with what may change left open.
 
-        Fails if any other byte differs.
+        That is those texts, and whether a result is an error where it was one. Fails if any other byte differs.
         """
         body = json.loads(self.sent)
         assert _json(body) == self.sent, "the client no longer writes the JSON that this check relies on"
-        texts = list(_result_texts(body["messages"]))
-        before = [(holder[key], error) for holder, key, error in texts]
-        for holder, key, _ in texts:
+        before = list(_result_texts(self.sent_messages))
+        for block, holder, key in _result_texts(body["messages"]):
             holder[key] = _MARK
-        fixed = _json(body).decode().split(json.dumps(_MARK))
-        assert len(fixed) == len(texts) + 1
-        pattern = f"({_JSON_STRING})".join(re.escape(piece) for piece in fixed)
+            if block.get("is_error"):
+                block["is_error"] = _FLAG
+        open_places = {json.dumps(_MARK): f"({_JSON_STRING})", json.dumps(_FLAG): "(true|false)"}
+        fixed = re.split("|".join(f"({mark})" for mark in open_places), _json(body).decode())
+        pattern = "".join(open_places.get(piece) or re.escape(piece) for piece in fixed if piece is not None)
         fits = re.fullmatch(pattern, self.arrived.body.decode())
         assert fits, "bytes outside the texts of tool results arrived changed"
+        after = list(_result_texts(self.arrived.json["messages"]))
+        calls = {use["id"]: use for use in _blocks(self.sent_messages, "tool_use")}
         return [
-            Result(sent, json.loads(after), error) for (sent, error), after in zip(before, fits.groups(), strict=True)
+            Result(
+                sent=holder[key],
+                arrived=arrived_holder[key],
+                is_error=bool(block.get("is_error")),
+                arrived_is_error=bool(arrived_block.get("is_error")),
+                call=calls.get(block["tool_use_id"], {"id": block["tool_use_id"], "name": "", "input": {}}),
+                whole=_whole(block),
+            )
+            for (block, holder, key), (arrived_block, arrived_holder, _) in zip(before, after, strict=True)
         ]
 
 
@@ -97,17 +143,27 @@ def messages_exchanges(found: list[Exchange]) -> list[Exchange]:
     return [exchange for exchange in found if exchange.arrived.path.partition("?")[0].endswith("/messages")]
 
 
-def verify(found: list[Exchange]) -> None:
-    """Check every law on every request, and prefix stability on every pair of turns of a conversation."""
+def asked_path(call: dict[str, Any]) -> str | None:
+    """The path of something set aside that a tool call names, if it does."""
+    found = _ASKED.search(str(call["input"].get("file_path") or call["input"].get("command") or ""))
+    return found[0].replace("\\", "/") if found else None
+
+
+def verify(found: list[Exchange], lifetime: float | None = None) -> None:
+    """Check every law on every request, and prefix stability on every pair of turns of a conversation.
+
+    `lifetime` of the prompt cache in seconds: turns that are further apart may differ. None: no turns may.
+    """
     conversations: dict[tuple[str | None, ...], list[Exchange]] = defaultdict(list)
     for exchange in found:
         _verify_request_line_and_headers(exchange)
         _verify_results(exchange)
         _verify_restore(exchange)
+        _verify_recall(exchange)
     for exchange in messages_exchanges(found):
         conversations[exchange.conversation].append(exchange)
     for turns in conversations.values():
-        _verify_prefixes(turns)
+        _verify_prefixes(turns, lifetime)
 
 
 def _verify_request_line_and_headers(exchange: Exchange) -> None:
@@ -118,14 +174,22 @@ def _verify_request_line_and_headers(exchange: Exchange) -> None:
 
 def _verify_results(exchange: Exchange) -> None:
     for result in exchange.results:
+        kept = _REMINDER.findall(result.arrived)
+        if result.asks_back and result.arrived != result.sent:
+            # What is recalled may have reminders of its own; it is no error, set aside again or not.
+            assert set(_REMINDER.findall(result.sent)) <= set(kept)
+            assert not result.arrived_is_error
+            continue
+        assert kept == _REMINDER.findall(result.sent)
+        assert result.arrived_is_error is result.is_error
         if result.is_error:
             assert result.arrived == result.sent
-        assert _REMINDER.findall(result.arrived) == _REMINDER.findall(result.sent)
         if result.arrived != result.sent:
             assert tokens.count(result.arrived) < tokens.count(result.sent)
 
 
 def _verify_restore(exchange: Exchange) -> None:
+    """All that is neither set aside nor recalled comes back from the arrived body alone."""
     body = restore(exchange.arrived.body, WireFormat.ANTHROPIC_MESSAGES)
     back = Exchange(
         exchange.sent_method,
@@ -134,16 +198,85 @@ def _verify_restore(exchange: Exchange) -> None:
         exchange.sent,
         _with_body(exchange.arrived, body),
     )
-    for result in back.results:
+    for arrived, result in zip(exchange.results, back.results, strict=True):
+        if arrived.stub is not None or arrived.is_recalled:
+            continue
         if {"\r", "\x1b"} & set(result.sent):
             assert as_shown(result.arrived) == as_shown(result.sent)
         else:
             assert result.arrived == result.sent
 
 
-def _verify_prefixes(turns: list[Exchange]) -> None:
+def _verify_recall(exchange: Exchange) -> None:
+    """What is set aside can be brought back, and what was brought back is the original."""
+    originals: dict[str, Result] = {}
+    stubs: dict[str, Result] = {}
+    for result in exchange.results:
+        asked = asked_path(result.call)
+        if result.is_recalled:
+            _verify_recalled(result, originals)
+        if (stub := result.stub) is not None:
+            path, key = stub[2], stub[3]
+            stubs[path] = result
+            if not result.asks_back:
+                assert key == result.key, "a line stands for another result"
+            elif asked is not None:
+                assert asked == path, "a line stands for something else than what was recalled"
+            assert key in originals or key == result.key
+        originals[result.key] = result
+    if stubs:
+        for (path, result), back in zip(stubs.items(), _read_back(exchange, list(stubs)), strict=True):
+            original = originals[path.removesuffix(".txt").rpartition("/")[2]]
+            assert back == original.whole, f"{result.stub} does not bring its original back"
+
+
+def _verify_recalled(result: Result, originals: dict[str, Result]) -> None:
+    """`originals` are the results before it, in order, by their keys."""
+    said = _without_reminders(result.arrived)
+    asked = asked_path(result.call)
+    if asked is None:
+        same = [one for one in originals.values() if _asks_the_same(one, result) and not one.asks_back]
+        assert said == _without_reminders(same[-1].whole)
+        return
+    original = originals[asked.removesuffix(".txt").rpartition("/")[2]]
+    if result.call["name"] == "Read":
+        first, count = result.call["input"].get("offset") or 1, result.call["input"].get("limit")
+        lines = original.whole.split("\n")[first - 1 :]
+        assert said == _without_reminders("\n".join(lines[:count] if count else lines))
+    else:
+        assert said in _without_reminders(original.whole)
+
+
+def _asks_the_same(one: Result, other: Result) -> bool:
+    return (one.call["name"], one.call["input"]) == (other.call["name"], other.call["input"])
+
+
+def _read_back(exchange: Exchange, paths: list[str]) -> list[str]:
+    """What the model gets that reads `paths` next: the engine's answer, to a body that the client would send."""
+    body = json.loads(exchange.sent)
+    uses = [
+        {"type": "tool_use", "id": f"toolu_check_{number}", "name": "Read", "input": {"file_path": path}}
+        for number, path in enumerate(paths)
+    ]
+    answers = [
+        {
+            "tool_use_id": use["id"],
+            "type": "tool_result",
+            "content": "File does not exist. Note: your current working directory is /made-up.",
+            "is_error": True,
+        }
+        for use in uses
+    ]
+    body["messages"] += [{"role": "assistant", "content": uses}, {"role": "user", "content": answers}]
+    rewritten = json.loads(Engine().rewrite(_json(body), WireFormat.ANTHROPIC_MESSAGES).body)
+    return [block["content"] for block in rewritten["messages"][-1]["content"]]
+
+
+def _verify_prefixes(turns: list[Exchange], lifetime: float | None) -> None:
     for earlier, later in pairwise(turns):
         assert len(later.sent_messages) >= len(earlier.sent_messages)
+        if lifetime is not None and later.arrived.at - earlier.arrived.at > _MOST_OF_LIFETIME * lifetime:
+            continue
         arrived = zip(
             _unmarked(earlier.arrived.json["messages"]), _unmarked(later.arrived.json["messages"]), strict=False
         )
@@ -154,16 +287,27 @@ def _verify_prefixes(turns: list[Exchange]) -> None:
                 assert before == after, f"message {number} changed between two turns"
 
 
-def _result_texts(messages: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], str, bool]]:
+def _blocks(messages: list[dict[str, Any]], kind: str) -> Iterator[dict[str, Any]]:
     for message in messages:
-        for block in message["content"] if isinstance(message["content"], list) else ():
-            if block["type"] != "tool_result":
-                continue
-            error = bool(block.get("is_error"))
-            if isinstance(block.get("content"), str):
-                yield block, "content", error
-            else:
-                yield from ((part, "text", error) for part in block.get("content", ()) if part["type"] == "text")
+        if isinstance(message["content"], list):
+            yield from (block for block in message["content"] if block["type"] == kind)
+
+
+def _result_texts(messages: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any], str]]:
+    """Each text of each tool result: the result, what holds the text, and under which name."""
+    for block in _blocks(messages, "tool_result"):
+        if isinstance(block.get("content"), str):
+            yield block, block, "content"
+        else:
+            yield from ((block, part, "text") for part in block.get("content", ()) if part["type"] == "text")
+
+
+def _whole(block: dict[str, Any]) -> str:
+    return "\n".join(holder[key] for _, holder, key in _result_texts([{"content": [block]}]))
+
+
+def _without_reminders(text: str) -> str:
+    return _REMINDER.sub("", text).strip()
 
 
 def _with_body(request: Request, body: bytes) -> Request:

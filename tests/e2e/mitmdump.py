@@ -60,7 +60,8 @@ class Mitmdump:
     ) -> None:
         self.home = home
         self.port = free_port()
-        self.confdir = home / "ca"
+        given_confdir = (options or {}).get("confdir")
+        self.confdir = Path(given_confdir) if given_confdir else home / "ca"
         self.scripts = scripts or (ADDON,)
         given: dict[str, str | None] = {"confdir": str(self.confdir), "listen_host": "127.0.0.1"}
         given |= {"listen_port": str(self.port), **(options or {})}
@@ -129,6 +130,12 @@ class Mitmdump:
 
     def _ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None
+
+    def kill(self) -> None:
+        """End it without a chance to tidy up."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
 
     def stop(self) -> None:
         if self._process is None or self._ended():

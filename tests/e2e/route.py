@@ -12,7 +12,7 @@ from tests.e2e.claude_code import ClaudeCode
 from tests.e2e.laws import Exchange, exchanges
 from tests.e2e.mitmdump import ADDON, PROJECT, Mitmdump
 
-__all__ = ["Route", "route"]
+__all__ = ["Route", "proxied", "route"]
 
 _RECORDER = PROJECT / "tests/e2e/record_sent.py"
 _REDIRECT = PROJECT / "scripts/demo/redirect.py"
@@ -20,35 +20,50 @@ _REDIRECT = PROJECT / "scripts/demo/redirect.py"
 
 @dataclass(frozen=True)
 class Route:
-    """A proxy in front of a stand-in."""
+    """A proxy in front of a stand-in; `directory` belongs to all proxies in front of it."""
 
     stand_in: StandIn
     proxy: Mitmdump
+    directory: Path
 
     def client(self, work: Path, model: str = "claude-sonnet-4-5", **variables: str) -> ClaudeCode:
-        home = self.proxy.home / "client"
-        return ClaudeCode(home, work, self.proxy.url, self.proxy.certificate, model, variables)
+        """The client, with the same home whichever proxy it goes through."""
+        return ClaudeCode(self.directory / "client", work, self.proxy.url, self.proxy.certificate, model, variables)
 
     def exchanges(self) -> list[Exchange]:
-        return exchanges(self.stand_in, self.proxy.home / "sent.jsonl")
+        """What passed so far, through any of the proxies."""
+        return exchanges(self.stand_in, self.directory / "sent.jsonl")
 
     def tunnels(self) -> list[str]:
         """The `host:port` of each tunnel that was asked for so far."""
-        file = self.proxy.home / "tunnels"
+        file = self.directory / "tunnels"
         return file.read_text().split() if file.exists() else []
 
 
 @contextmanager
 def route(script: Script, directory: Path, *, addon: bool = True, **options: str) -> Iterator[Route]:
     """Start the stand-in and a mitmdump with `options` that leads to it, both in `directory`."""
-    directory.mkdir()
-    with StandIn(script) as stand_in:
-        scripts = [_RECORDER, ADDON, _REDIRECT] if addon else [_RECORDER, _REDIRECT]
-        options |= {"ssl_verify_upstream_trusted_ca": str(stand_in.ca_path)}
-        variables = {
-            "FOUNDRY_STAND_IN_PORT": str(stand_in.port),
-            "FOUNDRY_TEST_SENT": str(directory / "sent.jsonl"),
-            "FOUNDRY_TEST_TUNNELS": str(directory / "tunnels"),
-        }
-        with Mitmdump(directory, *scripts, options=options, environment=variables) as proxy:
-            yield Route(stand_in, proxy)
+    with StandIn(script) as stand_in, proxied(stand_in, directory, addon=addon, **options) as way:
+        yield way
+
+
+@contextmanager
+def proxied(stand_in: StandIn, directory: Path, *, addon: bool = True, **options: str) -> Iterator[Route]:
+    """Start a mitmdump with `options` that leads to `stand_in`.
+
+    Several of them, one after the other or at once, may have the same `directory`: then they have the same certificate
+    authority and remember conversations together.
+    """
+    home = directory / f"proxy-{len(list(directory.glob('proxy-*')))}"
+    home.mkdir(parents=True)
+    scripts = [_RECORDER, ADDON, _REDIRECT] if addon else [_RECORDER, _REDIRECT]
+    options |= {"confdir": str(directory / "ca"), "ssl_verify_upstream_trusted_ca": str(stand_in.ca_path)}
+    if addon:
+        options.setdefault("foundry_state_dir", str(directory / "state"))
+    variables = {
+        "FOUNDRY_STAND_IN_PORT": str(stand_in.port),
+        "FOUNDRY_TEST_SENT": str(directory / "sent.jsonl"),
+        "FOUNDRY_TEST_TUNNELS": str(directory / "tunnels"),
+    }
+    with Mitmdump(home, *scripts, options=options, environment=variables) as proxy:
+        yield Route(stand_in, proxy, directory)

@@ -186,10 +186,8 @@ def test_every_request_is_told_of_in_one_line_without_content_or_credentials(
         changing.certificate,
     )
     size = len(BODY)
-    line = (
-        f"host={HOST} path=messages outcome=rewritten tokens_removed=1 bytes_before={size} bytes_after={size - 1} ms="
-    )
-    assert changing.logged(line)
+    treatment = f"outcome=rewritten tokens_removed=1 set_aside=0 bytes_before={size} bytes_after={size - 1} ms="
+    assert changing.logged(f"host={HOST} path=messages {treatment}")
     assert changing.logged(f"host={HOST} path=chat_completions outcome=")
     assert "made-up-key" not in changing.log()
     assert "AAAA" not in changing.log()

@@ -296,7 +296,7 @@ def test_settings_files_of_the_client_count(launch: Launch) -> None:
         ({"ANTHROPIC_FOUNDRY_BASE_URL": "https://x.example"}, "unset one of them"),
         ({"CLAUDE_FOUNDRY_CLIENT": "/nowhere/claude"}, "CLAUDE_FOUNDRY_CLIENT names /nowhere/claude"),
         ({"HTTPS_PROXY": "socks5://127.0.0.1:9"}, "cannot be chained"),
-        ({"FOUNDRY_COMPRESS_MODE": "balanced"}, "foundry_mode"),
+        ({"FOUNDRY_COMPRESS_MODE": "fast"}, "foundry_mode"),
         ({"FOUNDRY_COMPRESS_MEMORY_MB": "lots"}, "foundry_memory_mb"),
         (
             {"FOUNDRY_COMPRESS_EXTRA_HOSTS": "10.1.2.3"},
