@@ -40,7 +40,7 @@ import local_status  # noqa: E402
 import mitmproxy_settings  # noqa: E402
 from certificate_authority import Authority, AuthorityError, ensure  # noqa: E402
 from compression_engine import Engine, Setting  # noqa: E402
-from conversations import Conversations, Decision, FailsafeStore, Rewriting, Sent, SQLiteStore, Terms  # noqa: E402
+from conversations import Conversations, Decision, FailsafeStore, MemoryStore, Rewriting, Sent, SQLiteStore, Terms  # noqa: E402
 from engine_worker import EngineWorker  # noqa: E402
 from foundry_options import Mode, Settings  # noqa: E402
 from host_rules import Endpoint  # noqa: E402
@@ -68,6 +68,9 @@ REWRITING = {Mode.OBSERVE: Rewriting.NONE, Mode.LOSSLESS: Rewriting.LOSSLESS, Mo
 WINDOW, LONG_WINDOW = 200_000, 1_000_000
 """The context windows of Claude models, in tokens; the long one is asked for with a beta header."""
 
+SETTLE_SECONDS = 0.2
+"""How long the note that a request was answered waits, so as not to hold up the answer."""
+
 CLIENT_LEFT = "Client disconnected."
 """mitmproxy's word for it."""
 
@@ -83,7 +86,7 @@ class FoundryCompress:
         self._authority_for: tuple[Path, tuple[str, ...]] | None = None
         self._engine: EngineWorker | None = None
         self._conversations: Conversations | None = None
-        self._observed = Conversations(SQLiteStore())
+        self._observed = Conversations(MemoryStore())
         self._totals = Totals()
         self._unanswered: WeakKeyDictionary[http.HTTPFlow, tuple[Treatment, Sent | None]] = WeakKeyDictionary()
         self._notices = Notices()
@@ -290,7 +293,13 @@ class FoundryCompress:
             self._look_for_upstream_error(flow, _host(flow))
 
     def _settle(self, sent: Sent | None, *, answered: bool) -> None:
-        if sent is not None and self._engine is not None and self._conversations is not None:
+        """Remember how a request ended: at once where it was refused, else when the answer has begun to flow."""
+        if sent is not None:
+            seconds = SETTLE_SECONDS if answered else 0
+            asyncio.get_running_loop().call_later(seconds, self._settle_now, sent, answered)
+
+    def _settle_now(self, sent: Sent, answered: bool) -> None:  # noqa: FBT001 - what call_later can hand over
+        if self._engine is not None and self._conversations is not None:
             self._engine.later(partial(self._conversations.settle, sent, answered=answered))
 
     def _look_for_upstream_error(self, flow: http.HTTPFlow, host: str) -> None:

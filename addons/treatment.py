@@ -52,7 +52,7 @@ async def treat(
         notices.streamed_body()
         return Treatment(STREAMED)
     size = len(body)
-    result = await engine.rewrite(body, wire_format, decide)
+    result = await engine.rewrite(body, wire_format, decide, decide.is_routine)
     if isinstance(result, EngineFailure):
         notices.failure("The engine", result.reason)
         return Treatment(FAILED, bytes_before=size, bytes_after=size)

@@ -10,6 +10,7 @@ from mitmproxy.exceptions import OptionsError
 
 from compression_engine import Decide, Engine, Outcome, Policy, Prompt, Rewrite, WireFormat
 from engine_worker import EngineFailure, EngineWorker
+from tests.compression_engine.bodies import READ, body, numbered, source_lines, turns
 
 FORMAT = WireFormat.ANTHROPIC_MESSAGES
 
@@ -120,3 +121,26 @@ async def test_what_is_to_be_done_later_is_done_on_the_same_thread() -> None:
         await worker.rewrite(b"", FORMAT, as_usual)
     assert threads[0] is threads[1]
     assert threads[0] is not threading.current_thread()
+
+
+async def test_what_is_quickly_done_is_done_at_once_and_comes_out_the_same() -> None:
+    lines = numbered(source_lines(60))
+    messages = turns(*((READ, {"file_path": f"{name}.py"}, lines) for name in "abc"))
+    threads = []
+
+    def decide(_: Prompt) -> Policy:
+        threads.append(threading.current_thread())
+        return Policy()
+
+    worker = EngineWorker(Engine())
+    try:
+        results = [
+            await worker.rewrite(body(messages[:count]), FORMAT, decide, lambda prompt: prompt.count != 7)
+            for count in (3, 5, 7)
+        ]
+    finally:
+        worker.close()
+    assert [thread is threading.current_thread() for thread in threads] == [False, True, False]
+    assert [result.body for result in results if isinstance(result, Rewrite)] == [
+        Engine().rewrite(body(messages[:count]), FORMAT).body for count in (3, 5, 7)
+    ]

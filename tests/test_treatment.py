@@ -9,7 +9,7 @@ from mitmproxy.http import Request
 from mitmproxy.test import tutils
 
 from compression_engine import SET_ASIDE, Decide, Engine, Outcome, Policy, ResultChange, Rewrite, WireFormat
-from conversations import Conversations, Decision, Rewriting, SQLiteStore, Terms
+from conversations import Conversations, Decision, MemoryStore, Rewriting, Terms
 from engine_worker import EngineWorker
 from notices import Notices
 from treatment import Treatment, treat
@@ -40,7 +40,7 @@ async def engine() -> AsyncIterator[EngineWorker]:
 
 
 def _decision(*, is_measured: bool = False) -> Decision:
-    conversations = Conversations(SQLiteStore())
+    conversations = Conversations(MemoryStore())
     decision = Decision(conversations, conversations, Terms(Rewriting.LOSSLESS))
     decision.is_measured = is_measured
     return decision

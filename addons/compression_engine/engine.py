@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +15,7 @@ from compression_engine.prompt import Beginning, Beginnings, Prompt
 from compression_engine.results import ResultChange
 
 __all__ = ["Decide", "Engine", "Outcome", "ResultChange", "Rewrite", "restore"]
+
 
 type Decide = Callable[[Prompt], Policy]
 """Says how a conversation is written, given what its request says."""
@@ -68,6 +69,27 @@ class Engine:
             prompt = Prompt(body, wire, wire_format.encode(), self._beginnings.find(body))
         except NotUnderstood:
             return Rewrite(body, Outcome.NOT_UNDERSTOOD)
+        return self._rewritten(prompt, wire, decide)
+
+    def rewrite_if_quick(
+        self, body: bytes, wire_format: WireFormat, decide: Decide, is_routine: Callable[[Prompt], bool], most: int
+    ) -> Rewrite | None:
+        """As `rewrite`, where `body` goes on from a known one with at most so many new bytes; else None.
+
+        `is_routine` tells whether deciding takes no time either.
+        """
+        wire = FORMATS.get(wire_format)
+        known = self._beginnings.find(body) if wire else None
+        if wire is None or known is None or known.new_in(body) > most:
+            return None
+        if not self._memory.knows(known.variant, known.digests[-1]):
+            return None
+        prompt = Prompt(body, wire, wire_format.encode(), known)
+        if prompt.beginning is not known or not is_routine(prompt):
+            return None
+        return self._rewritten(prompt, wire, decide)
+
+    def _rewritten(self, prompt: Prompt, wire: Format, decide: Decide) -> Rewrite:
         policy = decide(prompt)
         may_refer = not prompt.request.drops_old_results
         variant = (policy, may_refer)
@@ -78,7 +100,7 @@ class Engine:
         self._memory.put(variant, conversation)
         return self._written(prompt, wire, conversation, variant)
 
-    def _written(self, prompt: Prompt, wire: Format, conversation: Conversation, variant: object) -> Rewrite:
+    def _written(self, prompt: Prompt, wire: Format, conversation: Conversation, variant: Hashable) -> Rewrite:
         """The body of `prompt` as `conversation` has it."""
         body = prompt.body
         turns = conversation.turns[: prompt.count]
@@ -100,7 +122,7 @@ class Engine:
             sent += splice(body[: last.start], before, start)
             rest = splice(body, splices[len(before) :], last.start)
             if prompt.count > 1:
-                self._beginnings.add(_beginning(prompt, last, variant, sent))
+                self._beginnings.add(_beginning(prompt, last, variant, sent), instead_of=prompt.beginning)
         else:
             rest = body
         if not changes and sent + rest == body:
@@ -108,7 +130,7 @@ class Engine:
         return Rewrite(sent + rest, Outcome.REWRITTEN, changes, problems)
 
 
-def _beginning(prompt: Prompt, last: Span, variant: object, sent: bytes) -> Beginning:
+def _beginning(prompt: Prompt, last: Span, variant: Hashable, sent: bytes) -> Beginning:
     count = prompt.count - 1
     return Beginning(
         prompt.body[: last.start],

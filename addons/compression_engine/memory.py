@@ -44,6 +44,10 @@ class Memory:
         """About how many bytes the conversations take."""
         return self._size
 
+    def knows(self, variant: Hashable, digest: bytes) -> bool:
+        """Whether the conversation with the message that `digest` stands for is here."""
+        return digest in self._by_digest.get(variant, {})
+
     def take(self, variant: Hashable, digests: Sequence[bytes]) -> Conversation | None:
         """The conversation that starts with as many of the messages as possible, and goes on with no others.
 

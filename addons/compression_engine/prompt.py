@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from compression_engine.body import NotUnderstood, Span, elements
@@ -39,12 +39,16 @@ class Beginning:
     answered: int
     asks_hour: bool
     request: Request
-    variant: object
+    variant: Hashable
     sent: bytes
 
     def fits(self, body: bytes) -> bool:
         """Whether `body` begins and ends so."""
         return len(self.text) + len(self.end) <= len(body) and body.startswith(self.text) and body.endswith(self.end)
+
+    def new_in(self, body: bytes) -> int:
+        """How many bytes of a body that fits are not known."""
+        return len(body) - len(self.text) - len(self.end)
 
     @property
     def size(self) -> int:
@@ -61,23 +65,22 @@ class Beginnings:
         self._size = 0
 
     def find(self, body: bytes) -> Beginning | None:
-        """The latest one that `body` fits. It is given up: what `body` leads to takes its place."""
-        for key in reversed(self._known):
-            if self._known[key].fits(body):
-                found = self._known.pop(key)
-                self._size -= found.size
-                return found
-        return None
+        """The latest one that `body` fits."""
+        return next((known for known in reversed(self._known.values()) if known.fits(body)), None)
 
-    def add(self, beginning: Beginning) -> None:
-        """Keep one."""
-        key = beginning.digests[-1]
-        if key in self._known:
-            self._size -= self._known.pop(key).size
-        self._known[key] = beginning
+    def add(self, beginning: Beginning, instead_of: Beginning | None = None) -> None:
+        """Keep one, in place of the one that it grew from."""
+        self._drop(beginning.digests[-1])
+        if instead_of is not None:
+            self._drop(instead_of.digests[-1])
+        self._known[beginning.digests[-1]] = beginning
         self._size += beginning.size
         while self._size > self._limit and self._known:
-            self._size -= self._known.popitem(last=False)[1].size
+            self._drop(next(iter(self._known)))
+
+    def _drop(self, key: bytes) -> None:
+        dropped = self._known.pop(key, None)
+        self._size -= dropped.size if dropped else 0
 
 
 class Prompt:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from compression_engine import Policy, Prompt
 from conversations.branch import Found, Store
 from conversations.plan import Rewriting, Terms, plan
+from conversations.prompt_cache import is_cold
 
 __all__ = ["Conversations", "Decision", "Sent"]
 
@@ -30,16 +31,28 @@ class Conversations:
         self._store = store
         self._clock = clock
 
-    def decide(self, prompt: Prompt, terms: Terms) -> tuple[Policy, Sent | None]:
-        """The policy for a request that is sent now, which is remembered before it goes out."""
+    def decide(self, prompt: Prompt, terms: Terms, last: Found | None = None) -> tuple[Policy, Sent | None]:
+        """The policy for a request that is sent now, which is remembered before it goes out.
+
+        `last` is what the request follows, if that was just looked up.
+        """
         for _ in range(_TRIES):
             now = self._clock()
-            branch = plan(prompt, *self._find(prompt), terms, now)
+            found, elsewhere = (last, last) if last else self._find(prompt)
+            last = None
+            branch = plan(prompt, found, elsewhere, terms, now)
             if self._store.save(branch, prompt.digests[-1]):
                 return branch.policy.up_to(prompt.count), Sent(branch.id, now)
         # Others change it all the time: what they did last stands.
         found, _ = self._find(prompt)
         return found.branch.policy.up_to(found.known) if found else Policy(), None
+
+    def followed(self, prompt: Prompt, terms: Terms) -> Found | None:
+        """What the request follows, if it just goes on from the last one in a warm cache."""
+        found = self._store.find(prompt.digests, prompt.head)
+        if found is None or not _is_next(prompt, found) or is_cold(found.branch, self._clock(), terms.lifetime):
+            return None
+        return found
 
     def preview(self, prompt: Prompt, terms: Terms) -> Policy:
         """The policy that the same messages would have, were they sent now; nothing is remembered."""
@@ -57,8 +70,13 @@ class Conversations:
     def _find(self, prompt: Prompt) -> tuple[Found | None, Found | None]:
         """The branch of these messages behind the same head, and behind any."""
         found = self._store.find(prompt.digests, prompt.head)
-        is_next = found is not None and found.known == found.branch.count and prompt.answers(found.known) <= 1
+        is_next = found is not None and _is_next(prompt, found)
         return found, found if is_next else self._store.find(prompt.digests, None)
+
+
+def _is_next(prompt: Prompt, found: Found) -> bool:
+    """Whether the request follows the last one that was sent on its branch, with one answer in between."""
+    return found.known == found.branch.count and prompt.answers(found.known) <= 1
 
 
 @dataclass
@@ -75,6 +93,7 @@ class Decision:
     is_billed: bool = True
     sent: Sent | None = None
     is_measured: bool = field(init=False)
+    _last: Found | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Until it is called, take it that nothing may be changed where nothing is to be."""
@@ -86,9 +105,15 @@ class Decision:
             return Policy()
         if not self.is_billed:
             return self.conversations.preview(prompt, self.terms)
-        policy, self.sent = self.conversations.decide(prompt, self.terms)
+        policy, self.sent = self.conversations.decide(prompt, self.terms, self._last)
         if self.is_measured and policy.raw == ((0, prompt.count),):
             # It goes out as it came. What would have been done is played through beside it.
             return self.observed.decide(prompt, self.terms.as_if_sent())[0]
         self.is_measured = False  # a conversation that went out rewritten goes on so until its cache is cold
         return policy
+
+    def is_routine(self, prompt: Prompt) -> bool:
+        """Whether deciding takes no time."""
+        if self.is_billed and prompt.count:
+            self._last = self.conversations.followed(prompt, self.terms)
+        return self._last is not None

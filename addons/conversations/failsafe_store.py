@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from conversations.branch import Branch, Found
+from conversations.memory_store import MemoryStore
 from conversations.sqlite_store import SQLiteStore
 
 __all__ = ["FailsafeStore"]
@@ -25,7 +26,7 @@ class FailsafeStore:
         self, file: SQLiteStore | None, report: Callable[[str], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._file = file
-        self._memory = SQLiteStore()
+        self._memory = MemoryStore()
         self._report = report
         self._clock = clock
         self._rests_until = 0.0

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import batched
 from pathlib import Path
+from typing import Any
 
 from compression_engine import Place, Policy
 from conversations.branch import Branch, Found
@@ -41,6 +42,7 @@ CREATE INDEX IF NOT EXISTS branches_by_use ON branches (used_at);
 CREATE INDEX IF NOT EXISTS requests_by_branch ON requests (branch);
 """
 _COLUMNS = "id, head, count, policy, asks_hour, asked_at, answered_at, version"
+_OF_BRANCH = _COLUMNS.replace("head", "branches.head")
 
 _LOCK_SECONDS = 0.1
 """How long a request waits for another process that writes."""
@@ -52,9 +54,9 @@ _NEAR = 8  # a conversation is mostly found among the last hashes of a request
 
 
 class SQLiteStore:
-    """A store in an SQLite file, or in memory. Methods raise sqlite3.Error; for use by one thread at a time."""
+    """A store in an SQLite file. Methods raise sqlite3.Error and OSError; for use by one thread at a time."""
 
-    def __init__(self, path: Path | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._path = path
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
@@ -70,26 +72,16 @@ class SQLiteStore:
 
     def _find_between(self, digests: Sequence[bytes], start: int, end: int, head: bytes | None) -> Found | None:
         places = {digest: number for number, digest in enumerate(digests[start:end], start + 1)}
-        rows: list[tuple[bytes, str]] = []
-        condition = "" if head is None else " AND head = ?"
+        rows: list[tuple[Any, ...]] = []
+        condition = "" if head is None else " AND requests.head = ?"
         for some in batched(places, 500):
-            query = f"SELECT digest, branch FROM requests WHERE digest IN ({_marks(len(some))}){condition}"  # noqa: S608
+            query = (
+                f"SELECT digest, {_OF_BRANCH} FROM requests JOIN branches ON id = branch"  # noqa: S608 - our words only
+                f" WHERE digest IN ({_marks(len(some))}){condition}"
+            )
             rows += self._open().execute(query, some if head is None else (*some, head))
-        if not rows:
-            return None
-        count = max(places[digest] for digest, _ in rows)
-        branches = [self.branch(branch) for digest, branch in rows if places[digest] == count]
-        known = [branch for branch in branches if branch is not None]
-        latest = max(known, key=lambda branch: branch.last_sent or 0, default=None)
-        return Found(latest, count) if latest else None
-
-    def branch(self, branch_id: str) -> Branch | None:
-        """The branch with this id."""
-        row = self._open().execute(f"SELECT {_COLUMNS} FROM branches WHERE id = ?", (branch_id,)).fetchone()  # noqa: S608
-        if row is None:
-            return None
-        found, head, count, policy, asks_hour, asked_at, answered_at, version = row
-        return Branch(found, head, count, _policy(policy), bool(asks_hour), asked_at, answered_at, version)
+        found = [Found(_branch(row[1:]), places[row[0]]) for row in rows]
+        return max(found, key=lambda one: (one.known, one.branch.last_sent or 0), default=None)
 
     def save(self, branch: Branch, digest: bytes) -> bool:
         """See `Store`."""
@@ -135,15 +127,12 @@ class SQLiteStore:
         return self._connection
 
     def _opened(self) -> sqlite3.Connection:
-        if self._path is not None:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        connection = sqlite3.connect(
-            self._path or ":memory:", timeout=_LOCK_SECONDS, check_same_thread=False, autocommit=True
-        )
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        connection = sqlite3.connect(self._path, timeout=_LOCK_SECONDS, check_same_thread=False, autocommit=True)
         try:
-            # A commit waits for no disk. After a power failure the last ones may be missing, which is doubt, not harm.
+            # No request waits for a disk. A power failure may cost what is in the file, which is doubt and no harm.
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA synchronous = OFF")
             _make_tables(connection)
             self._tidy(connection)
         except BaseException:
@@ -184,6 +173,11 @@ def _make_tables(connection: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(f"made by another version of Foundry Compress, with schema {version}")
     if version == 0:
         connection.executescript(f"{_SCHEMA}PRAGMA user_version = {_SCHEMA_VERSION};")
+
+
+def _branch(row: Sequence[Any]) -> Branch:
+    found, head, count, policy, asks_hour, asked_at, answered_at, version = row
+    return Branch(found, head, count, _policy(policy), bool(asks_hour), asked_at, answered_at, version)
 
 
 def _row(branch: Branch) -> tuple[object, ...]:
