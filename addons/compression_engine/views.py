@@ -196,36 +196,38 @@ def _read_output(heading: Heading, first: int, label: str, shown: Shown) -> Stre
             texts = alike_lines.unfold(texts)
         elif fact == statements.REPEATS:
             texts = repeated_lines.unfold(texts)
-    if statements.SHOWN_ABOVE not in heading.facts:
-        return Stretch("\n".join(texts), numbered=False, lines=list(map(Line, count(first), texts)))
-    lines = _look_up(_positions(texts, first), Place(label, numbered=False), shown)
-    if lines is None:
-        return None
-    return Stretch("\n".join([line.text for line in lines]), numbered=False, lines=lines)
+    if statements.SHOWN_ABOVE in heading.facts:
+        found = _resolve(texts, first, Place(label, numbered=False), shown)
+        if found is None:
+            return None
+        texts = found
+    return Stretch("\n".join(texts), numbered=False, lines=list(map(Line, count(first), texts)))
 
 
-def _positions(texts: Sequence[str], first: int) -> Iterator[Item]:
-    """The lines of an output with the references among them."""
-    number = first
+def _resolve(texts: Sequence[str], first: int, place: Place, shown: Shown) -> list[str] | None:
+    """The lines of an output with every reference replaced by what it stands for; None where one stands for nothing."""
+    out: list[str] = []
     for text in texts:
-        reference = statements.read_reference(text)
-        if reference is not None and reference.first == number:
-            yield reference
-            number = reference.last + 1
-        else:
-            yield Line(number, text)
-            number += 1
+        reference = statements.read_reference(text) if text.startswith("[line") else None
+        if reference is None or reference.first != first + len(out):
+            out.append(text)
+            continue
+        own = reference.label == statements.THE_RESULT
+        found = repeated_runs.look_up(reference, out, first) if own else shown.look_up(place, reference)
+        if found is None:
+            return None
+        out += found
+    return out
 
 
 def _look_up(items: Iterable[Item], place: Place, shown: Shown) -> list[Line] | None:
-    """The lines with every reference replaced by what it stands for; None where one stands for nothing."""
+    """The lines of a reading with every reference replaced by what it stands for; None where one does for nothing."""
     lines: list[Line] = []
     for item in items:
         if isinstance(item, Line):
             lines.append(item)
             continue
-        own = item.label == statements.THE_RESULT
-        texts = repeated_runs.look_up(item, lines) if own else shown.look_up(place, item)
+        texts = shown.look_up(place, item)
         if texts is None:
             return None
         lines += [Line(item.first + offset, text) for offset, text in enumerate(texts)]

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from compression_engine import statements
 from compression_engine.history import Shown
@@ -143,3 +145,42 @@ def test_failures_are_not_left_out() -> None:
 @pytest.mark.parametrize("text", ["", "short", "1\ta\n2\tb", "nothing to do here " * 20])
 def test_what_does_not_pay_is_not_done(text: str) -> None:
     assert fold_text(text) is None
+
+
+PIECES = st.sampled_from(
+    [
+        *(numbered(source_lines(count)) for count in (3, 12, 40)),
+        numbered(source_lines(9), 71),
+        *(f"src/module/name.py:{n}:import thing_{n}" for n in range(4)),
+        REMINDER,
+        JSON,
+        JSON[:400],
+        '{"at": 1, "state": "open"}\n{"at": 2, "state": "closed"}',
+        "[1, 2, 3]",
+        "\x1b[32mPASS\x1b[0m a test with a name",
+        "ab\rabc",
+        "waiting for the database to come up",
+        "error: it did not come up",
+        *(f"at {n}:00 the job {n} took {n * 7} seconds and wrote its report" for n in range(5)),
+        "\n".join(f"  in function_{n}, src/module_{n}.py line {n}" for n in range(5)),
+        "",
+        "}",
+    ]
+)
+RESULTS = st.lists(st.lists(PIECES, max_size=14).map("\n".join), min_size=1, max_size=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(RESULTS, st.booleans())
+def test_who_reads_the_rewritten_results_knows_as_much_as_who_wrote_them(texts: list[str], may_refer: bool) -> None:
+    writer, reader = Shown(), Shown()
+    for count, text in enumerate(texts):
+        source = Source(f"toolu_{count}", "src/a.py" if count % 2 else "./show")
+        folded = fold(text, source, writer, may_refer=may_refer)
+        written = folded.unfolded if folded else unfold(text, source, writer)
+        read = unfold(folded.text if folded else text, source, reader)
+        assert read == written
+        assert folded is not None or read.text == text
+        assert read.text.count("\n") == text.count("\n")
+        written.show(writer)
+        read.show(reader)

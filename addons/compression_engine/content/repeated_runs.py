@@ -64,14 +64,11 @@ def refer(items: Sequence[Item], stays: Sequence[bool]) -> list[Item]:
     return [*out, *items[done:]]
 
 
-def look_up(reference: Reference, lines: Sequence[Line]) -> list[str] | None:
-    """The lines that the reference stands for, which follows on `lines`; None where they are not among these."""
-    first = lines[0].number if lines else None
-    if first is None or reference.source_first < first:
-        return None
+def look_up(reference: Reference, lines: Sequence[str], first: int) -> list[str] | None:
+    """What the reference stands for, which follows on `lines`, numbered from `first`; None where it is not in these."""
     start = reference.source_first - first
-    count = reference.last - reference.first + 1
-    return [line.text for line in lines[start : start + count]] if start + count <= len(lines) else None
+    end = start + reference.last - reference.first + 1
+    return [*lines[start:end]] if start >= 0 and end <= len(lines) else None
 
 
 def _common(texts: Sequence[str | None], stays: Sequence[bool], place: int, at: int) -> int:

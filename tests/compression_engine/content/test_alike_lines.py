@@ -63,7 +63,9 @@ def test_nothing_to_state(lines: list[str]) -> None:
     assert fold_all(lines) is None
 
 
-WORDS = st.sampled_from(["INFO", "a/b.c", "12", "x-1", "é", "[", " ", "  ", ": ", "*", "=", "\t", "time", ""])
+WORDS = st.sampled_from(
+    ["INFO", "a/b.c", "12", "x-1", "é", "[", " ", "  ", ": ", "*", "=", "\t", "time", "%", "%s", ""]
+)
 
 
 @given(

@@ -34,7 +34,7 @@ def back(items: Sequence[Item]) -> list[Line]:
         count = item.last - item.first + 1
         assert shown >= set(range(item.source_first, item.source_first + count))
         assert item.source_first + count <= item.first
-        texts = repeated_runs.look_up(item, out)
+        texts = repeated_runs.look_up(item, [line.text for line in out], items[0][0] or 0)
         assert texts is not None
         out += lines(texts, item.first)
     return out
@@ -66,11 +66,10 @@ def test_what_is_referred_to_is_no_source() -> None:
 
 
 def test_a_reference_to_what_is_not_there_stands_for_nothing() -> None:
-    above = lines(FRAMES, 10)
-    assert repeated_runs.look_up(Reference(16, 18, 10, THE_RESULT), above) == FRAMES[:3]
+    assert repeated_runs.look_up(Reference(16, 18, 10, THE_RESULT), FRAMES, 10) == FRAMES[:3]
     for reference in (Reference(16, 18, 9, THE_RESULT), Reference(16, 18, 14, THE_RESULT)):
-        assert repeated_runs.look_up(reference, above) is None
-    assert repeated_runs.look_up(Reference(16, 18, 10, THE_RESULT), []) is None
+        assert repeated_runs.look_up(reference, FRAMES, 10) is None
+    assert repeated_runs.look_up(Reference(16, 18, 10, THE_RESULT), [], 10) is None
 
 
 TEXTS = st.lists(st.sampled_from([*FRAMES[:4], "", "}", "a longer line that comes again and again in this output"]))
