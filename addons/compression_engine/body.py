@@ -104,13 +104,14 @@ def members(text: bytes, offset: int = 0) -> dict[str, Span]:
     return spans
 
 
-def splice(text: bytes, splices: Iterable[Splice], at: int = 0) -> bytes:
-    """`text` from offset `at` on with every splice made; they are in order and do not overlap."""
+def splice(text: bytes, splices: Iterable[Splice], start: int = 0, end: int | None = None) -> bytes:
+    """`text` from offset `start` to `end` with every splice made; they are in order and do not overlap."""
     pieces: list[bytes] = []
-    for start, end, token in splices:
-        pieces += (text[at:start], token)
-        at = end
-    pieces.append(text[at:])
+    at = start
+    for one in splices:
+        pieces += (text[at : one.start], one.token)
+        at = one.end
+    pieces.append(text[at:end])
     return b"".join(pieces)
 
 

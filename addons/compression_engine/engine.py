@@ -110,27 +110,27 @@ class Engine:
         if known is not None and known.variant != variant:
             prompt.complete()
             known = None
-        start, sent = (len(known.text), known.sent) if known else (0, b"")
+        start, sent = (len(known.text), known.sent) if known else (0, ())
         splices: list[Splice] = []
         for turn, (raw, form, span) in zip(turns[prompt.first :], prompt.messages(prompt.first), strict=True):
             if turn.tokens:
                 splices += _moved(turn.splices if raw is form else turn.splices_in(raw, wire.parse), span)
-        # The last message is spelt differently in the next request, so what is kept ends before it.
+        rest = body
         if prompt.spans:
+            # The last message is spelt differently in the next request, so what is kept ends before it.
             last = prompt.spans[-1]
             before = [one for one in splices if one.end <= last.start]
-            sent += splice(body[: last.start], before, start)
+            sent = (*sent, splice(body, before, start, last.start))
             rest = splice(body, splices[len(before) :], last.start)
             if prompt.count > 1:
                 self._beginnings.add(_beginning(prompt, last, variant, sent), instead_of=prompt.beginning)
-        else:
-            rest = body
-        if not changes and sent + rest == body:
+        new = b"".join((*sent, rest))
+        if not changes and new == body:
             return Rewrite(body, Outcome.NOTHING_TO_DO, problems=problems)
-        return Rewrite(sent + rest, Outcome.REWRITTEN, changes, problems)
+        return Rewrite(new, Outcome.REWRITTEN, changes, problems)
 
 
-def _beginning(prompt: Prompt, last: Span, variant: Hashable, sent: bytes) -> Beginning:
+def _beginning(prompt: Prompt, last: Span, variant: Hashable, sent: tuple[bytes, ...]) -> Beginning:
     count = prompt.count - 1
     return Beginning(
         prompt.body[: last.start],

@@ -28,7 +28,7 @@ _HOUR = re.compile(rb'"ttl"[ \t\r\n]*:[ \t\r\n]*"1h"')
 class Beginning:
     """What bodies of one conversation have in common: `text` up to the message `count`, and `end` behind the messages.
 
-    `digests` are those of the first `count` messages. `sent` is what `text` became, under the variant of the engine's
+    `digests` are those of the first `count` messages. `sent` is what `text` became, in pieces, under the variant of the engine's
     memory that it names.
     """
 
@@ -40,7 +40,7 @@ class Beginning:
     asks_hour: bool
     request: Request
     variant: Hashable
-    sent: bytes
+    sent: tuple[bytes, ...]
 
     def fits(self, body: bytes) -> bool:
         """Whether `body` begins and ends so."""
@@ -53,7 +53,7 @@ class Beginning:
     @property
     def size(self) -> int:
         """Bytes of memory."""
-        return len(self.text) + len(self.end) + len(self.sent)
+        return len(self.text) + len(self.end) + sum(map(len, self.sent))
 
 
 class Beginnings:
