@@ -28,6 +28,11 @@ from compression_engine.statements import Heading, Reference
 
 # A command that names such a file shows text that an edit may have to match, line for line.
 _FILE = re.compile(r"\.(?:json[c5l]?|ipynb|lock|geojson|webmanifest)\b")
+# So does one that writes out a file which is no log or table: an edit may have to match several lines.
+_WRITES_OUT = re.compile(
+    r"(?:cd [^|;&<>\n]+ && )?(?:(?:cat|head|tail|sed -n|nl|bat) |git show \S+:)"
+    r"(?!.*\.(?:log|out|output|err|txt|[ct]sv)\b)[^|;&<>\n]*"
+)
 # A JSON document that is shorter than this share of its text is not compared with patterns of its lines.
 _CLEARLY_SHORTER = 0.9
 
@@ -95,7 +100,10 @@ def views_of(text: str, first: int, label: str, shown: Shown, document: View | N
     items = shown.refer(Place(label, numbered=False), lines, fails)
     if document is not None and len(document.text) < _CLEARLY_SHORTER * len(text) and not _refers(items):
         return
-    output = _output(repeated_runs.refer(items, fails), fails, original)
+    if _WRITES_OUT.fullmatch(label):
+        output = _output(items, original)
+    else:
+        output = _shortened(repeated_runs.refer(items, fails), fails, original)
     if facts or output.facts:
         yield _behind(kinds, facts, output)
 
@@ -145,22 +153,30 @@ def _behind(kinds: tuple[str, ...], facts: tuple[str, ...], view: View) -> View:
     return view._replace(kind="+".join(filter(None, (*kinds, view.kind))), facts=(*facts, *view.facts))
 
 
-def _output(items: Sequence[Item], fails: Sequence[bool], text: str) -> View:
-    """The view as lines. `fails` says of the lines that `text` has which may tell of a failure."""
+def _output(items: Sequence[Item], text: str) -> View:
+    """The view as lines and references."""
+    references = [item for item in items if isinstance(item, Reference)]
+    own = sum(item.label == statements.THE_RESULT for item in references)
+    kinds = ["history"] * (own < len(references)) + ["repeated-runs"] * (own > 0)
+    facts = (statements.SHOWN_ABOVE,) if references else ()
     texts = [statements.write_reference(item) if isinstance(item, Reference) else item.text for item in items]
-    kinds: list[str] = []
-    facts: list[str] = []
-    refers = _refers(items)
-    if refers:
-        own = [isinstance(item, Reference) and item.label == statements.THE_RESULT for item in items]
-        kinds += ["history"] * (own.count(True) < sum(isinstance(item, Reference) for item in items))
-        kinds += ["repeated-runs"] * any(own)
-        facts.append(statements.SHOWN_ABOVE)
+    return View("+".join(kinds), facts, "\n".join(texts), text)
+
+
+def _shortened(items: Sequence[Item], fails: Sequence[bool], text: str) -> View:
+    """The view as lines and references, with what they share stated once.
+
+    `fails` says of the lines that `text` has which may tell of a failure.
+    """
+    whole = _output(items, text)
+    texts = whole.text.split("\n")
+    kinds = [whole.kind] * bool(whole.kind)
+    facts = [*whole.facts]
     if (grouped := search_hits.group(texts)) is not None:
         kinds.append("search-hits")
         facts.append(statements.write_grouped(grouped.base))
         return View("+".join(kinds), tuple(facts), "\n".join(grouped.lines), text)
-    if refers:
+    if facts:
         fails = failures.find(texts)
     if (folded := repeated_lines.fold(texts, fails)) is not None:
         kinds.append("repeated-lines")

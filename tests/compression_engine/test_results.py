@@ -96,6 +96,30 @@ def test_a_json_file_keeps_its_lines_for_an_edit_to_match() -> None:
     assert fold(JSON, Source("toolu_1", "cat package.json"), Shown()) is None
 
 
+@pytest.mark.parametrize(
+    ("command", "is_folded"),
+    [
+        ("cat src/a.py", False),
+        ("cd src && head -100 a.py b.py", False),
+        ("git show main:src/a.py", False),
+        ("cat app.log", True),
+        ("cat src/a.py | sort", True),
+        ("catalogue", True),
+        ("./show", True),
+    ],
+)
+def test_a_command_that_writes_out_a_file_keeps_its_lines_for_an_edit_to_match(command: str, is_folded: bool) -> None:
+    text = "\n".join(
+        f"    self.total_of_all_orders = self.total_of_all_orders + {n % 9}  # and so on" for n in range(40)
+    )
+    assert (fold(text, Source("toolu_1", command), Shown()) is not None) == is_folded
+    shown = Shown()
+    unfold(text, Source("toolu_1", command), shown).show(shown)
+    folded = fold(text, Source("toolu_2", command), shown)
+    assert folded is not None
+    assert "as shown above" in folded.text
+
+
 def test_terminal_output_comes_back_as_it_was_shown() -> None:
     bar = "".join(f"\r{n:3}% [{'#' * (n // 5):<20}]" for n in range(101)) + "\n\x1b[32mdone\x1b[0m\n"
     folded = fold(bar, SOURCE, Shown())

@@ -18,6 +18,7 @@ __all__ = ["Gutter", "Reading", "is_plain", "ranges", "read", "start", "unfold",
 
 _GUTTER = re.compile(r"( *)(\d{1,9})(→|\t)")
 _GUTTER_LINE = re.compile(rf"^{_GUTTER.pattern}", re.MULTILINE)
+_MARKS = ("→", "\t")
 _KEPT_EVERY = 20
 _NO_END = 10**12
 
@@ -52,6 +53,8 @@ class Reading(NamedTuple):
 
 def read(text: str) -> Reading | None:
     """`text` as a numbered reading, or None where fewer than two lines in a row are numbered."""
+    if not any(mark in text for mark in _MARKS):
+        return None
     lines = text.split("\n")
     gutter = _gutter(lines)
     if gutter is None:
@@ -72,6 +75,8 @@ def read(text: str) -> Reading | None:
 
 def start(text: str) -> int:
     """Where the first numbered line starts in `text` that is followed by the next; 0 where there is none."""
+    if not any(mark in text for mark in _MARKS):
+        return 0
     for found in _GUTTER_LINE.finditer(text):
         line_end = text.find("\n", found.end())
         following = _GUTTER.match(text, line_end + 1) if line_end >= 0 else None
