@@ -17,7 +17,8 @@ from compression_engine.formats.message import FileRange, Message, ToolCall, Too
 from compression_engine.history import Place as Sheet
 from compression_engine.history import Shown, edit_of
 from compression_engine.policy import Place, Policy
-from compression_engine.results import Folded, ResultChange, Source, fold, unfold
+from compression_engine.results import Folded, ResultChange, Source, unfold
+from compression_engine.rules import fold_of
 from compression_engine.set_aside import Candidate
 
 __all__ = ["SET_ASIDE", "Conversation", "Turn", "candidates"]
@@ -93,6 +94,7 @@ class Conversation:
         self.problems: set[str] = set()  # exceptions that kept a result from being rewritten, by name
         self.may_refer = may_refer
         self._aside = frozenset(self.policy.aside)
+        self._rules = fold_of(self.policy.rules)
         self._calls: dict[str, ToolCall] = {}
         self._shown = Shown()
         self._readings: dict[FileRange, Place] = {}  # where each part of a file was read last
@@ -166,6 +168,11 @@ class Conversation:
 
     def _write(self, of: _Result, originals: _Originals) -> _Written:
         """What a result becomes on its way to the service."""
+        written = self._written(of, originals)
+        self._note_reading(of)
+        return written
+
+    def _written(self, of: _Result, originals: _Originals) -> _Written:
         if self.policy.is_raw(of.place.message):
             return _Written({at: self._shown_as_it_is(text, source, of.call) for at, text, source in of.sources}, [])
         recalled = self._recalled(of, originals)
@@ -173,7 +180,6 @@ class Conversation:
             return self._set_aside(of, recalled)
         if recalled is not None:
             return self._answered(of, recalled)
-        self._note_reading(of)
         texts = {}
         changes = []
         for at, text, source in of.sources:
@@ -188,7 +194,7 @@ class Conversation:
 
     def _fold(self, text: str, source: Source) -> Folded | None:
         try:
-            return fold(text, source, self._shown, may_refer=self.may_refer)
+            return self._rules(text, source, self._shown, may_refer=self.may_refer)
         except Exception as error:  # noqa: BLE001 - a mistake in one content module costs one result its rewrite
             self.problems.add(type(error).__name__)
             return None

@@ -11,8 +11,8 @@ from typing import NamedTuple
 __all__ = ["RULES_VERSION", "Place", "Policy"]
 
 RULES_VERSION = 1
-"""The newest version of the rules by which results are written. It changes whenever the same body would come out
-differently under the same policy."""
+"""The newest version of the rules by which results are written, see `rules`. It changes whenever the same body would
+come out differently under the same policy."""
 
 
 class Place(NamedTuple):

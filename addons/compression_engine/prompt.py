@@ -28,8 +28,8 @@ _HOUR = re.compile(rb'"ttl"[ \t\r\n]*:[ \t\r\n]*"1h"')
 class Beginning:
     """What bodies of one conversation have in common: `text` up to the message `count`, and `end` behind the messages.
 
-    `digests` are those of the first `count` messages. `sent` is what `text` became, in pieces, under the variant of the engine's
-    memory that it names.
+    `digests` are those of the first `count` messages. `sent` is what `text` became, in pieces, under the variant of the
+    engine's memory that it names.
     """
 
     text: bytes

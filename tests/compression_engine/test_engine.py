@@ -285,7 +285,7 @@ def test_work_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine()
     session = turns(*[("Read", {"file_path": f"{n}.py"}, numbered(source_lines(60, f"n{n}"))) for n in range(5)])
     engine.rewrite(body(session), FORMAT)
-    monkeypatch.setattr("compression_engine.conversation.fold", None)
+    monkeypatch.setattr("compression_engine.conversation.Conversation._fold", None)
     longer = body([*session, {"role": "assistant", "content": "Done."}, {"role": "user", "content": "More?"}])
     remembered = engine.rewrite(longer, FORMAT)
     monkeypatch.undo()
