@@ -24,13 +24,14 @@ def without(text: str) -> str:
 
 
 def replaced(text: str, new: str) -> str:
-    """`text` with `new` in place of what it says besides its reminders; the blanks between the two stay."""
+    """`text` with `new` in place of what it says besides its reminders; blank lines between the two stay."""
     pieces = split(text)
     said = next((at for at in range(0, len(pieces), 2) if pieces[at].strip()), 0)
     out = []
     for at, piece in enumerate(pieces):
         if at == said:
-            before = piece[: len(piece) - len(piece.lstrip())] if at and piece.strip() else ""
+            blanks = piece[: len(piece) - len(piece.lstrip())] if at and piece.strip() else ""
+            before = blanks[: blanks.rfind("\n") + 1]  # what indents the first line belongs to it
             after = piece[len(piece.rstrip()) :] if at + 1 < len(pieces) and piece.strip() else ""
             out.append(before + new + after)
         elif at % 2 or not piece.strip():

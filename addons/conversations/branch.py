@@ -3,37 +3,63 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from compression_engine import Policy
 
-__all__ = ["Branch", "Found", "Store", "new_id"]
+__all__ = ["Branch", "Cache", "Found", "Store", "Wanted", "new_id"]
+
+# So many requests of which the end is not known are remembered.
+_MOST_ASKED = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """What the service may hold of branches that went out with the same beginning; using one keeps that of all.
+
+    Times are seconds since 1970, of the start of a request: `asked` of those whose outcome is not known, `answered_at`
+    of the last that the service answered.
+    """
+
+    id: str
+    asks_hour: bool = False
+    asked: tuple[float, ...] = ()
+    answered_at: float | None = None
+
+    @property
+    def last_sent(self) -> float | None:
+        """When it was last used, as far as may be."""
+        return max((*self.asked, *(() if self.answered_at is None else (self.answered_at,))), default=None)
+
+    def used(self, at: float, *, asks_hour: bool) -> Cache:
+        """The cache once a request is on its way that was sent `at`."""
+        return replace(self, asks_hour=self.asks_hour or asks_hour, asked=(*self.asked, at)[-_MOST_ASKED:])
+
+    def settled(self, at: float, *, answered: bool) -> Cache:
+        """The cache once that request has ended."""
+        asked = list(self.asked)
+        if at in asked:
+            asked.remove(at)
+        answered_at = max(self.answered_at or at, at) if answered else self.answered_at
+        return replace(self, asked=tuple(asked), answered_at=answered_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
     """A path of a conversation, and how it went out last.
 
-    `head` stands for what is cached before the messages, `count` is how many messages the last request had. Times are
-    seconds since 1970: `asked_at` of the last request whose outcome is not known, `answered_at` of the last that the
-    service answered, both of its start. `version` counts changes of the policy.
+    `head` stands for what is cached before the messages, `count` is how many messages the last request had. `version`
+    counts the requests.
     """
 
     id: str
     head: bytes
     count: int
+    cache: Cache
     policy: Policy = field(default_factory=Policy)
-    asks_hour: bool = False
-    asked_at: float | None = None
-    answered_at: float | None = None
     version: int = 0
-
-    @property
-    def last_sent(self) -> float | None:
-        """When the prompt cache was last used, as far as may be."""
-        return max((at for at in (self.asked_at, self.answered_at) if at is not None), default=None)
 
 
 class Found(NamedTuple):
@@ -42,20 +68,31 @@ class Found(NamedTuple):
     branch: Branch
     known: int
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether all of the branch stands in the request."""
+        return self.known == self.branch.count
+
+
+type Wanted = Callable[[Branch], bool]
+
 
 class Store(Protocol):
     """Where branches are kept."""
 
-    def find(self, digests: Sequence[bytes], head: bytes | None) -> Found | None:
-        """The branch that has as many of the messages as possible, behind `head`, or behind any (None)."""
+    def find(self, digests: Sequence[bytes], head: bytes | None, wanted: Wanted | None = None) -> Found | None:
+        """The branch that has as many of the messages as possible, behind `head`, or behind any (None).
 
-    def save(self, branch: Branch, digest: bytes) -> bool:
-        """Keep `branch`, whose last request ends with `digest`; False where its policy has been changed meanwhile.
-
-        The version of a branch with a new policy is one more than that of the branch that it was made from.
+        Only one that is `wanted`, if that is given.
         """
 
-    def settle(self, branch_id: str, asked_at: float, *, answered: bool) -> None:
+    def save(self, branch: Branch, digests: Sequence[bytes]) -> bool:
+        """Keep `branch`, whose last request has the messages with `digests`, among others that are known of it.
+
+        False where it has been changed meanwhile: the version must be above that which is kept.
+        """
+
+    def settle(self, cache_id: str, asked_at: float, *, answered: bool) -> None:
         """Note how the request that was sent at `asked_at` ended."""
 
     def close(self) -> None:
@@ -63,5 +100,5 @@ class Store(Protocol):
 
 
 def new_id() -> str:
-    """An id for a new branch."""
+    """An id for a new branch or cache."""
     return secrets.token_hex(16)

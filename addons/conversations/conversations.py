@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from compression_engine import Policy, Prompt
-from conversations.branch import Found, Store
+from conversations.branch import Branch, Found, Store, new_id
 from conversations.plan import Rewriting, Terms, plan
 from conversations.prompt_cache import is_cold
 
@@ -20,7 +20,7 @@ _TRIES = 3
 class Sent(NamedTuple):
     """A request that is on its way: what it takes to note how it ended."""
 
-    branch_id: str
+    cache_id: str
     asked_at: float
 
 
@@ -31,52 +31,78 @@ class Conversations:
         self._store = store
         self._clock = clock
 
-    def decide(self, prompt: Prompt, terms: Terms, last: Found | None = None) -> tuple[Policy, Sent | None]:
+    def decide(self, prompt: Prompt, terms: Terms, last: Found | None = None) -> tuple[Policy, Sent]:
         """The policy for a request that is sent now, which is remembered before it goes out.
 
         `last` is what the request follows, if that was just looked up.
         """
+        now = self._clock()
         for _ in range(_TRIES):
-            now = self._clock()
-            found, elsewhere = (last, last) if last else self._find(prompt)
+            found, elsewhere = (last, last) if last else self._find(prompt, terms, now)
             last = None
             branch = plan(prompt, found, elsewhere, terms, now)
-            if self._store.save(branch, prompt.digests[-1]):
-                return branch.policy.up_to(prompt.count), Sent(branch.id, now)
-        # Others change it all the time: what they did last stands.
-        found, _ = self._find(prompt)
-        return found.branch.policy.up_to(found.known) if found else Policy(), None
+            if self._save(prompt, branch, found):
+                break
+        else:
+            branch = self._beside(prompt, terms, now)
+        return branch.policy.up_to(prompt.count), Sent(branch.cache.id, now)
+
+    def _beside(self, prompt: Prompt, terms: Terms, now: float) -> Branch:
+        """Others change the branch all the time: the request goes on beside them, from what they did last."""
+        found, elsewhere = self._find(prompt, terms, now)
+        branch = plan(prompt, found, elsewhere, terms, now, is_warm=True)
+        branch = replace(branch, id=new_id(), version=0)
+        self._save(prompt, branch, found)
+        return branch
 
     def followed(self, prompt: Prompt, terms: Terms) -> Found | None:
         """What the request follows, if it just goes on from the last one in a warm cache."""
         found = self._store.find(prompt.digests, prompt.head)
-        if found is None or not _is_next(prompt, found) or is_cold(found.branch, self._clock(), terms.lifetime):
+        if found is None or not _is_next(prompt, found) or is_cold(found.branch.cache, self._clock(), terms.lifetime):
             return None
         return found
 
     def preview(self, prompt: Prompt, terms: Terms) -> Policy:
         """The policy that the same messages would have, were they sent now; nothing is remembered."""
-        found = self._store.find(prompt.digests, None)
-        return plan(prompt, found, found, terms, self._clock()).policy.up_to(prompt.count)
+        now = self._clock()
+        found = self._find_behind(prompt, None, terms, now)
+        return plan(prompt, found, found, terms, now).policy.up_to(prompt.count)
 
     def settle(self, sent: Sent, *, answered: bool) -> None:
         """Note how a request ended. One that was refused does not keep the cache alive."""
-        self._store.settle(sent.branch_id, sent.asked_at, answered=answered)
+        self._store.settle(sent.cache_id, sent.asked_at, answered=answered)
 
     def close(self) -> None:
         """Let go of the store."""
         self._store.close()
 
-    def _find(self, prompt: Prompt) -> tuple[Found | None, Found | None]:
+    def _find(self, prompt: Prompt, terms: Terms, now: float) -> tuple[Found | None, Found | None]:
         """The branch of these messages behind the same head, and behind any."""
-        found = self._store.find(prompt.digests, prompt.head)
+        found = self._find_behind(prompt, prompt.head, terms, now)
         is_next = found is not None and _is_next(prompt, found)
-        return found, found if is_next else self._store.find(prompt.digests, None)
+        return found, found if is_next else self._find_behind(prompt, None, terms, now)
+
+    def _find_behind(self, prompt: Prompt, head: bytes | None, terms: Terms, now: float) -> Found | None:
+        """The branch that has most of the messages; of one that is warm fewer will do."""
+        found = self._store.find(prompt.digests, head)
+        if found is not None and is_cold(found.branch.cache, now, terms.lifetime):
+            warm = self._store.find(prompt.digests, head, lambda one: not is_cold(one.cache, now, terms.lifetime))
+            found = warm or found
+        if found is not None and found.known == 1 and not found.goes_on:
+            return None  # another conversation that began with the same words
+        return found
+
+    def _save(self, prompt: Prompt, branch: Branch, found: Found | None) -> bool:
+        """Remember a branch under those of the messages that it is not known by yet."""
+        first = 0
+        if found is not None and found.branch.cache.id == branch.cache.id:
+            first = found.known if found.branch.id == branch.id else found.known - 1
+        return self._store.save(branch, prompt.digests[first:] or prompt.digests[-1:])
 
 
 def _is_next(prompt: Prompt, found: Found) -> bool:
     """Whether the request follows the last one that was sent on its branch, with one answer in between."""
-    return found.known == found.branch.count and prompt.answers(found.known) <= 1
+    return found.goes_on and prompt.answers(found.known) <= 1
 
 
 @dataclass

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from conversations.branch import Branch, Found
+from conversations.branch import Branch, Found, Wanted
 from conversations.memory_store import MemoryStore
 from conversations.sqlite_store import SQLiteStore
 
@@ -31,22 +31,23 @@ class FailsafeStore:
         self._clock = clock
         self._rests_until = 0.0
 
-    def find(self, digests: Sequence[bytes], head: bytes | None) -> Found | None:
+    def find(self, digests: Sequence[bytes], head: bytes | None, wanted: Wanted | None = None) -> Found | None:
         """See `Store`."""
-        found = [self._memory.find(digests, head), *self._with_file(lambda file: file.find(digests, head))]
+        in_memory = self._memory.find(digests, head, wanted)
+        found = [in_memory, *self._with_file(lambda file: file.find(digests, head, wanted))]
         known = [one for one in found if one is not None]
-        return max(known, key=lambda one: (one.known, one.branch.version, one.branch.last_sent or 0), default=None)
+        return max(known, key=lambda one: (one.known, one.branch.version, _last_sent(one)), default=None)
 
-    def save(self, branch: Branch, digest: bytes) -> bool:
+    def save(self, branch: Branch, digests: Sequence[bytes]) -> bool:
         """See `Store`."""
-        if False in self._with_file(lambda file: file.save(branch, digest)):
+        if False in self._with_file(lambda file: file.save(branch, digests)):
             return False
-        return self._memory.save(branch, digest)
+        return self._memory.save(branch, digests)
 
-    def settle(self, branch_id: str, asked_at: float, *, answered: bool) -> None:
+    def settle(self, cache_id: str, asked_at: float, *, answered: bool) -> None:
         """See `Store`."""
-        self._memory.settle(branch_id, asked_at, answered=answered)
-        list(self._with_file(lambda file: file.settle(branch_id, asked_at, answered=answered)))
+        self._memory.settle(cache_id, asked_at, answered=answered)
+        list(self._with_file(lambda file: file.settle(cache_id, asked_at, answered=answered)))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -66,3 +67,7 @@ class FailsafeStore:
             self._report(str(error) if isinstance(error, sqlite3.Error) else type(error).__name__)
             return
         yield result
+
+
+def _last_sent(found: Found) -> float:
+    return found.branch.cache.last_sent or 0

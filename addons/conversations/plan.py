@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from compression_engine import Policy, Prompt, Setting
-from conversations.branch import Branch, Found, new_id
+from conversations.branch import Branch, Cache, Found, new_id
 from conversations.prompt_cache import is_cold
 
 __all__ = ["Rewriting", "Terms", "plan"]
@@ -50,12 +50,17 @@ class Terms:
         return len(prompt.body) > share * self.window * _BYTES_A_TOKEN
 
 
-def plan(prompt: Prompt, found: Found | None, elsewhere: Found | None, terms: Terms, now: float) -> Branch:
-    """The branch of a request that is sent `now`; `found` and `elsewhere` are known of it behind its head and any."""
+def plan(  # noqa: PLR0913 - each is a thing of its own
+    prompt: Prompt, found: Found | None, elsewhere: Found | None, terms: Terms, now: float, *, is_warm: bool = False
+) -> Branch:
+    """The branch of a request that is sent `now`; `found` and `elsewhere` are known of it behind its head and any.
+
+    `is_warm`: it is to be taken so, whatever the time.
+    """
     last = found or elsewhere
     if last is None:
         return _first_seen(prompt, terms, now)
-    if found is None or is_cold(found.branch, now, terms.lifetime):
+    if found is None or (is_cold(found.branch.cache, now, terms.lifetime) and not is_warm):
         return _anew(prompt, last, terms, now, same=found is not None)
     return _continued(prompt, found, elsewhere, terms, now)
 
@@ -69,7 +74,8 @@ def _first_seen(prompt: Prompt, terms: Terms, now: float) -> Branch:
     if raw and terms.rewriting is Rewriting.SET_ASIDE and terms.fills(prompt):
         # Only what we had set aside could have let it grow so: it never went out like this.
         policy = Policy(aside=prompt.choose(terms.setting))
-    return Branch(new_id(), prompt.head, prompt.count, policy, prompt.asks_hour, now, now if prompt.answered else None)
+    cache = Cache(new_id(), prompt.asks_hour, (now,), now if prompt.answered else None)
+    return Branch(new_id(), prompt.head, prompt.count, cache, policy)
 
 
 def _anew(prompt: Prompt, last: Found, terms: Terms, now: float, *, same: bool) -> Branch:
@@ -84,50 +90,34 @@ def _anew(prompt: Prompt, last: Found, terms: Terms, now: float, *, same: bool) 
         elif not terms.fills(prompt, _MOST_OF_WINDOW):
             aside = prompt.choose(terms.setting)
         policy = Policy(aside=aside)
-    goes_on = same and last.known == last.branch.count
-    version = last.branch.version + (policy != last.branch.policy) if goes_on else 0
-    return Branch(
-        last.branch.id if goes_on else new_id(),
-        prompt.head,
-        prompt.count,
-        policy,
-        prompt.asks_hour or last.branch.asks_hour,
-        now,
-        last.branch.answered_at if same else None,
-        version,
-    )
+    cache = Cache(new_id(), prompt.asks_hour or last.branch.cache.asks_hour, (now,))
+    return _next(prompt, last, policy, cache, same=same and last.goes_on)
 
 
 def _continued(prompt: Prompt, found: Found, elsewhere: Found | None, terms: Terms, now: float) -> Branch:
     """The cache may be warm: what went out goes out the same."""
-    branch = found.branch
-    goes_on = found.known == branch.count
-    policy = branch.policy.up_to(found.known)
+    policy = found.branch.policy.up_to(found.known)
     raw, aside = policy.raw, policy.aside
+    cache = found.branch.cache.used(now, asks_hour=prompt.asks_hour)
+    if found.known == prompt.count and not found.goes_on:
+        # Sent before as a whole, and gone on from: a repetition changes nothing for those that came after it.
+        return replace(found.branch, cache=cache, version=found.branch.version + 1)
     if terms.rewriting is Rewriting.NONE:
         raw = _joined(raw, _range(found.known, prompt.count))
-    elif goes_on and prompt.answers(found.known) > 1 and (elsewhere is None or elsewhere.known < prompt.answered):
+    elif found.goes_on and prompt.answers(found.known) > 1 and (elsewhere is None or elsewhere.known < prompt.answered):
         # More than one answer since: requests went past this proxy, as the client wrote them.
         raw = _joined(raw, _range(found.known, prompt.answered))
-    elif not goes_on and terms.rewriting is Rewriting.SET_ASIDE and not prompt.is_compaction:
+    elif not found.goes_on and terms.rewriting is Rewriting.SET_ASIDE and not prompt.is_compaction:
         # The client left what it had sent before: behind the common beginning nothing is cached.
         fits = not terms.fills(prompt, _MOST_OF_WINDOW)
         aside += prompt.choose(terms.setting, found.known) if fits else ()
-    policy = Policy(raw, aside, policy.rules)
-    if found.known == prompt.count and not goes_on:
-        # Sent before as a whole, and gone on from: a repetition changes nothing for those that came after it.
-        return replace(branch, asked_at=now)
-    version = branch.version + (policy != branch.policy) if goes_on else 0
-    return Branch(
-        branch.id if goes_on else new_id(),
-        prompt.head,
-        prompt.count,
-        policy,
-        branch.asks_hour or prompt.asks_hour,
-        now,
-        branch.answered_at,
-        version,
-    )
+    return _next(prompt, found, Policy(raw, aside, policy.rules), cache, same=found.goes_on)
+
+
+def _next(prompt: Prompt, last: Found, policy: Policy, cache: Cache, *, same: bool) -> Branch:
+    """The branch `last` with this request behind it, or another that leaves it there."""
+    branch_id, version = (last.branch.id, last.branch.version + 1) if same else (new_id(), 0)
+    return Branch(branch_id, prompt.head, prompt.count, cache, policy, version)
 
 
 def _range(first: int, end: int) -> tuple[tuple[int, int], ...]:

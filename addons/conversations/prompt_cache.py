@@ -8,7 +8,7 @@ doubt means warm.
 
 from __future__ import annotations
 
-from conversations.branch import Branch
+from conversations.branch import Cache
 
 __all__ = ["is_cold"]
 
@@ -19,15 +19,15 @@ _MARGIN_SHARE = 0.1
 _LEAST_MARGIN = 30.0
 
 
-def is_cold(branch: Branch, now: float, lifetime: float | None = None) -> bool:
-    """Whether the cache of `branch` has certainly expired at `now`, in seconds since 1970.
+def is_cold(cache: Cache, now: float, lifetime: float | None = None) -> bool:
+    """Whether `cache` has certainly expired at `now`, in seconds since 1970.
 
     `lifetime`, in seconds, is what the user knows better; it is taken without a margin.
     """
-    last = branch.last_sent
+    last = cache.last_sent
     if last is None:
         return True  # nothing of it was ever answered
     if lifetime is None:
-        lifetime = _HOUR if branch.asks_hour else _MINUTES_5
+        lifetime = _HOUR if cache.asks_hour else _MINUTES_5
         lifetime += max(_LEAST_MARGIN, _MARGIN_SHARE * lifetime)
     return now - last > lifetime

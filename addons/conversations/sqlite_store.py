@@ -15,34 +15,40 @@ from pathlib import Path
 from typing import Any
 
 from compression_engine import Place, Policy
-from conversations.branch import Branch, Found
+from conversations.branch import Branch, Cache, Found, Wanted
 
 __all__ = ["SQLiteStore"]
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
+CREATE TABLE IF NOT EXISTS caches (
+    id TEXT PRIMARY KEY,
+    asks_hour INTEGER NOT NULL,
+    asked TEXT NOT NULL,
+    answered_at REAL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS branches (
     id TEXT PRIMARY KEY,
     head BLOB NOT NULL,
     count INTEGER NOT NULL,
+    cache TEXT NOT NULL,
     policy TEXT NOT NULL,
-    asks_hour INTEGER NOT NULL,
-    asked_at REAL,
-    answered_at REAL,
     version INTEGER NOT NULL,
     used_at REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS requests (
     digest BLOB NOT NULL,
-    head BLOB NOT NULL,
     branch TEXT NOT NULL,
-    PRIMARY KEY (digest, head)
+    PRIMARY KEY (digest, branch)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS branches_by_use ON branches (used_at);
+CREATE INDEX IF NOT EXISTS branches_by_cache ON branches (cache);
 CREATE INDEX IF NOT EXISTS requests_by_branch ON requests (branch);
 """
-_COLUMNS = "id, head, count, policy, asks_hour, asked_at, answered_at, version"
-_OF_BRANCH = _COLUMNS.replace("head", "branches.head")
+_FIND = (
+    "SELECT digest, branches.id, head, count, policy, version, caches.id, asks_hour, asked, answered_at"
+    " FROM requests JOIN branches ON branches.id = branch JOIN caches ON caches.id = cache WHERE digest IN "
+)
 
 _LOCK_SECONDS = 0.1
 """How long a request waits for another process that writes."""
@@ -60,60 +66,57 @@ class SQLiteStore:
         self._path = path
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None  # which file is open
         self._saved = 0
 
-    def find(self, digests: Sequence[bytes], head: bytes | None) -> Found | None:
+    def find(self, digests: Sequence[bytes], head: bytes | None, wanted: Wanted | None = None) -> Found | None:
         """See `Store`."""
         near = max(0, len(digests) - _NEAR)
         for start, end in ((near, len(digests)), (0, near)):
-            if found := self._find_between(digests, start, end, head):
+            if found := self._find_between(digests, start, end, head, wanted):
                 return found
         return None
 
-    def _find_between(self, digests: Sequence[bytes], start: int, end: int, head: bytes | None) -> Found | None:
+    def _find_between(
+        self, digests: Sequence[bytes], start: int, end: int, head: bytes | None, wanted: Wanted | None
+    ) -> Found | None:
         places = {digest: number for number, digest in enumerate(digests[start:end], start + 1)}
-        rows: list[tuple[Any, ...]] = []
-        condition = "" if head is None else " AND requests.head = ?"
+        found = []
         for some in batched(places, 500):
-            query = (
-                f"SELECT digest, {_OF_BRANCH} FROM requests JOIN branches ON id = branch"  # noqa: S608 - our words only
-                f" WHERE digest IN ({_marks(len(some))}){condition}"
-            )
-            rows += self._open().execute(query, some if head is None else (*some, head))
-        found = [Found(_branch(row[1:]), places[row[0]]) for row in rows]
-        return max(found, key=lambda one: (one.known, one.branch.last_sent or 0), default=None)
+            for digest, *row in self._open().execute(f"{_FIND} ({_marks(len(some))})", some):
+                branch = _branch(row)
+                if (head is None or branch.head == head) and (wanted is None or wanted(branch)):
+                    found.append(Found(branch, places[digest]))
+        return max(found, key=lambda one: (one.known, one.branch.cache.last_sent or 0), default=None)
 
-    def save(self, branch: Branch, digest: bytes) -> bool:
+    def save(self, branch: Branch, digests: Sequence[bytes]) -> bool:
         """See `Store`."""
+        cache = branch.cache
         with self._change() as connection:
             done = connection.execute(
-                f"INSERT INTO branches ({_COLUMNS}, used_at) VALUES ({_marks(9)})"  # noqa: S608 - question marks only
-                " ON CONFLICT (id) DO UPDATE SET count = excluded.count, policy = excluded.policy,"
-                " asks_hour = excluded.asks_hour, asked_at = excluded.asked_at,"
-                " answered_at = max(coalesce(answered_at, excluded.answered_at), coalesce(excluded.answered_at,"
-                " answered_at)), version = excluded.version, used_at = excluded.used_at"
-                " WHERE version = excluded.version AND policy = excluded.policy OR version < excluded.version",
-                (*_row(branch), self._clock()),
+                "INSERT INTO branches (id, head, count, cache, policy, version, used_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET count = excluded.count, cache = excluded.cache,"
+                " policy = excluded.policy, version = excluded.version, used_at = excluded.used_at"
+                " WHERE version < excluded.version",
+                (branch.id, branch.head, branch.count, cache.id, _text(branch.policy), branch.version, self._clock()),
             )
             if not done.rowcount:
                 return False
-            connection.execute("INSERT OR REPLACE INTO requests VALUES (?, ?, ?)", (digest, branch.head, branch.id))
+            connection.execute("INSERT OR REPLACE INTO caches VALUES (?, ?, ?, ?)", _row(cache))
+            rows = ((digest, branch.id) for digest in digests)
+            connection.executemany("INSERT OR IGNORE INTO requests VALUES (?, ?)", rows)
         self._saved += 1
         if self._saved % _TIDY_EVERY == 0:
             self._tidy(self._open())
         return True
 
-    def settle(self, branch_id: str, asked_at: float, *, answered: bool) -> None:
+    def settle(self, cache_id: str, asked_at: float, *, answered: bool) -> None:
         """See `Store`."""
         with self._change() as connection:
-            if answered:
-                connection.execute(
-                    "UPDATE branches SET answered_at = max(coalesce(answered_at, ?1), ?1) WHERE id = ?2",
-                    (asked_at, branch_id),
-                )
-            connection.execute(
-                "UPDATE branches SET asked_at = NULL WHERE id = ? AND asked_at <= ?", (branch_id, asked_at)
-            )
+            row = connection.execute("SELECT * FROM caches WHERE id = ?", (cache_id,)).fetchone()
+            if row is not None:
+                cache = _cache(row).settled(asked_at, answered=answered)
+                connection.execute("INSERT OR REPLACE INTO caches VALUES (?, ?, ?, ?)", _row(cache))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -122,12 +125,16 @@ class SQLiteStore:
             self._connection = None
 
     def _open(self) -> sqlite3.Connection:
+        if self._connection is not None and self._file != _identity(self._path):
+            self.close()  # somebody deleted it, or put another in its place
         if self._connection is None:
             self._connection = self._opened()
+            self._file = _identity(self._path)
         return self._connection
 
     def _opened(self) -> sqlite3.Connection:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path.touch(mode=0o600)  # SQLite gives the files that it puts beside it the same mode
         connection = sqlite3.connect(self._path, timeout=_LOCK_SECONDS, check_same_thread=False, autocommit=True)
         try:
             # No request waits for a disk. A power failure may cost what is in the file, which is doubt and no harm.
@@ -155,12 +162,21 @@ class SQLiteStore:
     def _tidy(self, connection: sqlite3.Connection) -> None:
         """Give up what is old, and the oldest of what is too much."""
         given_up = connection.execute(
-            "DELETE FROM branches WHERE used_at < ?1 OR used_at < (SELECT used_at FROM branches"
-            " ORDER BY used_at DESC LIMIT 1 OFFSET ?2)",
+            "DELETE FROM branches WHERE used_at < ? OR used_at < (SELECT used_at FROM branches"
+            " ORDER BY used_at DESC LIMIT 1 OFFSET ?)",
             (self._clock() - _KEPT_SECONDS, _MOST_BRANCHES),
         )
         if given_up.rowcount:
             connection.execute("DELETE FROM requests WHERE branch NOT IN (SELECT id FROM branches)")
+        connection.execute("DELETE FROM caches WHERE id NOT IN (SELECT cache FROM branches)")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _marks(count: int) -> str:
@@ -169,28 +185,35 @@ def _marks(count: int) -> str:
 
 def _make_tables(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version not in (0, _SCHEMA_VERSION):
-        raise sqlite3.DatabaseError(f"made by another version of Foundry Compress, with schema {version}")
-    if version == 0:
-        connection.executescript(f"{_SCHEMA}PRAGMA user_version = {_SCHEMA_VERSION};")
+    if version > _SCHEMA_VERSION:
+        raise sqlite3.DatabaseError(f"made by a later version of Foundry Compress, with schema {version}")
+    if version < _SCHEMA_VERSION:
+        # What an earlier version remembered is forgotten: nothing in it is needed for a right answer.
+        forget = "".join(f"DROP TABLE IF EXISTS {table};" for table in ("requests", "branches", "caches"))
+        connection.executescript(
+            f"BEGIN IMMEDIATE;{forget if version else ''}{_SCHEMA}PRAGMA user_version = {_SCHEMA_VERSION};COMMIT;"
+        )
 
 
 def _branch(row: Sequence[Any]) -> Branch:
-    found, head, count, policy, asks_hour, asked_at, answered_at, version = row
-    return Branch(found, head, count, _policy(policy), bool(asks_hour), asked_at, answered_at, version)
+    branch_id, head, count, policy, version, *cache = row
+    return Branch(branch_id, head, count, _cache(cache), _policy(policy), version)
 
 
-def _row(branch: Branch) -> tuple[object, ...]:
-    return (
-        branch.id,
-        branch.head,
-        branch.count,
-        json.dumps([branch.policy.raw, branch.policy.aside, branch.policy.rules], separators=(",", ":")),
-        branch.asks_hour,
-        branch.asked_at,
-        branch.answered_at,
-        branch.version,
-    )
+def _row(cache: Cache) -> tuple[object, ...]:
+    return cache.id, cache.asks_hour, json.dumps(cache.asked), cache.answered_at
+
+
+def _cache(row: Sequence[Any]) -> Cache:
+    cache_id, asks_hour, asked, answered_at = row
+    try:
+        return Cache(cache_id, bool(asks_hour), tuple(float(at) for at in json.loads(asked)), answered_at)
+    except (ValueError, TypeError) as error:
+        raise sqlite3.DatabaseError("times that cannot be read") from error
+
+
+def _text(policy: Policy) -> str:
+    return json.dumps([policy.raw, policy.aside, policy.rules], separators=(",", ":"))
 
 
 def _policy(text: str) -> Policy:

@@ -1,0 +1,120 @@
+"""Whatever happens in whatever order: what is cached stays as it went out, and nothing is lost."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from conversations import Rewriting
+from tests.conversations.world import End, World
+
+NUMBERS = st.integers(0, 11)
+
+
+class Step(NamedTuple):
+    """Something that happens, to the world's client, proxy or whatever else has this number."""
+
+    act: Callable[[World, int, int, int], None]
+    number: int
+    proxy: int
+    kind: int
+
+
+def works(world: World, number: int, proxy: int, kind: int) -> None:
+    """Several turns without a pause, each answered."""
+    client = world.client(number)
+    for turn in range(3 + kind % 4):
+        world.send(client, proxy, End.ANSWERED)
+        world.go_on(client, kind + turn, reads_back=False)
+
+
+def asks(world: World, number: int, proxy: int, kind: int) -> None:
+    client = world.client(number)
+    end = list(End)[kind % len(End)]
+    world.send(client, proxy, end)
+    if end not in (End.REFUSED, End.REFUSED_LATE):
+        world.go_on(client, kind, reads_back=False)
+
+
+def repeats(world: World, number: int, proxy: int, kind: int) -> None:
+    world.send(world.client(number), proxy, list(End)[kind % len(End)])
+
+
+def reads_back(world: World, number: int, proxy: int, kind: int) -> None:
+    client = world.client(number)
+    world.send(client, proxy, End.ANSWERED)
+    world.go_on(client, kind, reads_back=True)
+    world.send(client, proxy, End.ANSWERED)
+    world.go_on(client, kind, reads_back=False)
+
+
+def forks(world: World, number: int, _proxy: int, kind: int) -> None:
+    world.fork(world.client(number), kind)
+
+
+def waits_little(world: World, _number: int, _proxy: int, kind: int) -> None:
+    world.clock += (1.0, 60.0, 200.0, 299.0)[kind % 4]
+
+
+def waits_long(world: World, _number: int, _proxy: int, kind: int) -> None:
+    world.clock += (340.0, 700.0, 3500.0, 4000.0)[kind % 4]
+
+
+def ends_late(world: World, number: int, _proxy: int, _kind: int) -> None:
+    world.end_late(number)
+
+
+def restarts(world: World, _number: int, proxy: int, _kind: int) -> None:
+    world.restart(proxy)
+
+
+def loses_the_file(world: World, _number: int, _proxy: int, _kind: int) -> None:
+    world.lose_file()
+
+
+def switches(world: World, _number: int, _proxy: int, kind: int) -> None:
+    world.rewriting = list(Rewriting)[kind % 3]
+
+
+def asks_for_an_hour(world: World, number: int, _proxy: int, kind: int) -> None:
+    world.client(number).asks_hour = kind % 2 == 0
+
+
+def takes_another_model(world: World, number: int, _proxy: int, kind: int) -> None:
+    world.client(number).model = "mn"[kind % 2]
+
+
+def goes_past(world: World, number: int, _proxy: int, kind: int) -> None:
+    world.go_on(world.client(number), kind, reads_back=False)
+
+
+def begins(world: World, _number: int, _proxy: int, kind: int) -> None:
+    world.start(kind % 6)
+
+
+def clock_goes_back(world: World, _number: int, _proxy: int, kind: int) -> None:
+    world.behind += (5.0, 400.0)[kind % 2]
+
+
+USUAL = [works, works, asks, repeats, reads_back, waits_little, waits_long, waits_long]
+UNUSUAL = [forks, ends_late, restarts, loses_the_file, switches]
+UNUSUAL += [asks_for_an_hour, takes_another_model, goes_past, begins, clock_goes_back]
+STEPS = st.builds(Step, st.one_of(st.sampled_from(USUAL), st.sampled_from(UNUSUAL)), NUMBERS, NUMBERS, NUMBERS)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 5), st.lists(STEPS, min_size=4, max_size=20))
+def test_what_is_cached_stays_and_nothing_is_lost(turns: int, steps: list[Step]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        world = World(Path(directory) / "state" / "conversations.sqlite3")
+        world.start(turns)
+        try:
+            for act, *numbers in steps:
+                act(world, *numbers)
+        finally:
+            world.close()
