@@ -207,11 +207,10 @@ class Conversation:
         for at, text, source in of.sources:
             said = recalled.text if recalled else text
             stub = set_aside.write(said, of.call, key)
+            texts[at] = reminders.replaced(text, stub or said) if recalled or stub else text
             if stub is None:
-                texts[at] = reminders.replaced(text, said) if recalled else text
                 self._show(texts[at], source, of.call)
             else:
-                texts[at] = reminders.replaced(text, stub)
                 changes.append(ResultChange(SET_ASIDE, tokens.count(said), tokens.count(stub)))
         return _Written(texts, changes, recalled is not None)
 
@@ -269,18 +268,18 @@ class _Originals:
     def behind(self, key: str) -> str | None:
         """The whole text of the result that `key` stands for."""
         for raw in self._earlier()[: self._end]:
-            for result in results_of(raw, self._parse):
+            for result in _originals_in(raw, self._parse):
                 if set_aside.key_of(result.tool_use_id, result.text) == key:
                     return result.text
         return None
 
     def at(self, place: Place) -> _Recalled:
         """The whole text of the result at `place`, with its key."""
-        result = results_of(self._earlier()[place.message], self._parse)[place.result]
+        result = _originals_in(self._earlier()[place.message], self._parse)[place.result]
         return _Recalled(set_aside.key_of(result.tool_use_id, result.text), result.text)
 
 
-class Original(NamedTuple):
+class _Original(NamedTuple):
     """A result as the client sent it."""
 
     tool_use_id: str
@@ -288,17 +287,18 @@ class Original(NamedTuple):
     text: str
 
 
-def results_of(raw: bytes, parse: Parse) -> list[Original]:
+def _originals_in(raw: bytes, parse: Parse) -> list[_Original]:
     """The tool results of a message."""
-    if b'"tool_result"' not in raw:
-        return []
     try:
-        results = parse(raw).results
+        return _originals_of(raw, parse(raw)) if b'"tool_result"' in raw else []
     except NotUnderstood:
         return []
+
+
+def _originals_of(raw: bytes, message: Message) -> list[_Original]:
     return [
-        Original(one.tool_use_id, one.is_error, "\n".join(text for text in _decoded(raw, one) if text is not None))
-        for one in results
+        _Original(one.tool_use_id, one.is_error, "\n".join(text for text in _decoded(raw, one) if text is not None))
+        for one in message.results
     ]
 
 
@@ -310,12 +310,12 @@ def candidates(messages: Sequence[bytes], parse: Parse, end: int) -> list[Candid
     changed = 0
     for number, raw in enumerate(messages):
         try:
-            new = parse(raw).calls
+            message = parse(raw)
         except NotUnderstood:
             continue
-        calls |= {call.tool_use_id: call for call in new}
-        changed += any(call.edits or call.written is not None for call in new)
-        for result_number, result in enumerate(results_of(raw, parse)):
+        calls |= {call.tool_use_id: call for call in message.calls}
+        changed += any(call.edits or call.written is not None for call in message.calls)
+        for result_number, result in enumerate(_originals_of(raw, message)):
             call = calls.get(result.tool_use_id) or ToolCall(result.tool_use_id, "")
             asked = recall.asked(call, result.text, is_error=result.is_error)
             original = known.get(asked.key) if asked else None

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from compression_engine import reminders, statements
+from compression_engine import recall, reminders, statements
 from compression_engine.content import failures, json_document, numbered_file, search_hits
 from compression_engine.formats.message import ToolCall
 from compression_engine.policy import Place
@@ -91,11 +91,13 @@ def write(text: str, call: ToolCall, key: str) -> str | None:
 def _about(text: str, call: ToolCall) -> str:
     """What the text is, in a few words."""
     reading = numbered_file.read(text)
+    count = text.count("\n") + 1
+    lines = f"{count} lines" if count > 1 else f"{len(text)} characters"
+    if recall.is_about_aside(call):
+        return lines
     if reading is not None and call.reads is not None:
         blocks = ", ".join(f"{first}-{last}" for first, last in numbered_file.ranges(reading.lines))
         return f"lines {blocks} of {_name(call.reads.path)}"
-    count = text.count("\n") + 1
-    lines = f"{count} lines" if count > 1 else f"{len(text)} characters"
     if call.command is not None:
         return f"{lines} of {_short(call.command)}"
     return f"{lines} of {_short(call.label)}" if call.label else lines
