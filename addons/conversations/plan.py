@@ -18,7 +18,7 @@ __all__ = ["Rewriting", "Terms", "plan"]
 # What is set aside stays in the client's transcript, which must not outgrow the model's window: past this share of it
 # nothing more is set aside. Bytes of a body a token: a lower bound, by measurement, for the newest Claude models.
 _MOST_OF_WINDOW = 0.9
-_BYTES_A_TOKEN = 3.0
+_BYTES_A_TOKEN = 3.5
 
 
 class Rewriting(Enum):
