@@ -132,9 +132,11 @@ class Prompt:
 
         Observed: Claude Code then leaves its cache mark on the assistant's last message and sets none behind it.
         """
-        if len(self._raws) < 2 or self._wire.is_marked(self._raws[-1]):  # noqa: PLR2004 - the last and one before it
+        # Of a body that was sent before, all but the last message is taken as known.
+        *before, last = (raw for raw, _, _ in self.messages(max(0, self.count - 4)))
+        if self._wire.is_marked(last):
             return False
-        return any(self._wire.is_marked(raw) and self._wire.is_answer(raw) for raw in self._raws[-4:-1])
+        return any(self._wire.is_marked(raw) and self._wire.is_answer(raw) for raw in before)
 
     def complete(self) -> None:
         """Read what was taken as known, too."""
