@@ -25,7 +25,9 @@ Variables of claude-foundry itself, all optional:
   FOUNDRY_COMPRESS_MODE         off, observe, lossless or balanced (the default)
   FOUNDRY_COMPRESS_EXTRA_HOSTS  further host names that stand for Foundry, with commas between
   FOUNDRY_COMPRESS_MEMORY_MB    memory for finished work
-  FOUNDRY_COMPRESS_CACHE_TTL    auto, 5m or 1h
+  FOUNDRY_COMPRESS_CACHE_TTL    how long the service keeps a prompt cache: auto, 5m, 1h or seconds
+  FOUNDRY_COMPRESS_STATE_DIR    folder for what is remembered of conversations
+  FOUNDRY_COMPRESS_RECENT_TOKENS, FOUNDRY_COMPRESS_LEAST_TOKENS  what is set aside in mode balanced
   FOUNDRY_COMPRESS_CONFDIR      folder of the certificate authority (default: certs in the project)
   CLAUDE_FOUNDRY_CLIENT         the program to start instead of `claude`
   CLAUDE_FOUNDRY_DEBUG=1        show where an error arose

@@ -20,7 +20,7 @@ __all__ = ["run_claude_code", "run_demo"]
 
 OPTION_PREFIX = "FOUNDRY_COMPRESS_"
 CONFDIR = Path(os.environ.get(f"{OPTION_PREFIX}CONFDIR") or PROJECT / "certs").absolute()
-_OPTIONS = ("mode", "memory_mb", "cache_ttl")
+_OPTIONS = ("mode", "memory_mb", "cache_ttl", "state_dir", "recent_tokens", "least_tokens")
 _BASE_URL = "ANTHROPIC_FOUNDRY_BASE_URL"
 
 
@@ -73,7 +73,8 @@ def run_demo() -> int:
             ProxySettings(
                 confdir=CONFDIR,
                 trusted_upstream=stand_in.ca_path,
-                options=_options(),
+                # Every demo is the same conversation: what is remembered of the last one is not for the next.
+                options={**_options(), "foundry_state_dir": str(directory / "state")},
                 scripts=[PROJECT / "scripts" / "demo" / "redirect.py"],
                 variables={_BASE_URL: "", "FOUNDRY_STAND_IN_PORT": str(stand_in.port)},
             ),
