@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
 
 from conversations.branch import Branch, Found, Wanted
 from conversations.memory_store import MemoryStore
@@ -14,6 +15,13 @@ __all__ = ["FailsafeStore"]
 
 _REST_SECONDS = 5.0
 """How long a file that could not be used is left alone."""
+
+
+class _Use(Enum):
+    """What is done with the file. While another process writes, or when the disk is full, it can still be read."""
+
+    READ = "read"
+    WRITE = "write"
 
 
 class FailsafeStore:
@@ -29,25 +37,25 @@ class FailsafeStore:
         self._memory = MemoryStore()
         self._report = report
         self._clock = clock
-        self._rests_until = 0.0
+        self._rests_until = {_Use.READ: 0.0, _Use.WRITE: 0.0}
 
     def find(self, digests: Sequence[bytes], head: bytes | None, wanted: Wanted | None = None) -> Found | None:
         """See `Store`."""
         in_memory = self._memory.find(digests, head, wanted)
-        found = [in_memory, *self._with_file(lambda file: file.find(digests, head, wanted))]
+        found = [in_memory, *self._with_file(_Use.READ, lambda file: file.find(digests, head, wanted))]
         known = [one for one in found if one is not None]
         return max(known, key=lambda one: (one.known, one.branch.version, _last_sent(one)), default=None)
 
     def save(self, branch: Branch, digests: Sequence[bytes]) -> bool:
         """See `Store`."""
-        if False in self._with_file(lambda file: file.save(branch, digests)):
+        if False in self._with_file(_Use.WRITE, lambda file: file.save(branch, digests)):
             return False
         return self._memory.save(branch, digests)
 
     def settle(self, cache_id: str, asked_at: float, *, answered: bool) -> None:
         """See `Store`."""
         self._memory.settle(cache_id, asked_at, answered=answered)
-        list(self._with_file(lambda file: file.settle(cache_id, asked_at, answered=answered)))
+        list(self._with_file(_Use.WRITE, lambda file: file.settle(cache_id, asked_at, answered=answered)))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -55,15 +63,16 @@ class FailsafeStore:
         if self._file is not None:
             self._file.close()
 
-    def _with_file[T](self, act: Callable[[SQLiteStore], T]) -> Iterator[T]:
-        """What `act` gives, if the file can be used."""
-        if self._file is None or self._clock() < self._rests_until:
+    def _with_file[T](self, use: _Use, act: Callable[[SQLiteStore], T]) -> Iterator[T]:
+        """What `act` gives, if the file can be used so."""
+        if self._file is None or self._clock() < self._rests_until[use]:
             return
         try:
             result = act(self._file)
         except (sqlite3.Error, OSError) as error:
-            self._rests_until = self._clock() + _REST_SECONDS
-            self._file.close()
+            self._rests_until[use] = self._clock() + _REST_SECONDS
+            if not _is_busy(error):
+                self._file.close()
             self._report(str(error) if isinstance(error, sqlite3.Error) else type(error).__name__)
             return
         yield result
@@ -71,3 +80,7 @@ class FailsafeStore:
 
 def _last_sent(found: Found) -> float:
     return found.branch.cache.last_sent or 0
+
+
+def _is_busy(error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY

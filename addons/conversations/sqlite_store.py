@@ -105,9 +105,9 @@ class SQLiteStore:
             connection.execute("INSERT OR REPLACE INTO caches VALUES (?, ?, ?, ?)", _row(cache))
             rows = ((digest, branch.id) for digest in digests)
             connection.executemany("INSERT OR IGNORE INTO requests VALUES (?, ?)", rows)
-        self._saved += 1
         if self._saved % _TIDY_EVERY == 0:
             self._tidy(self._open())
+        self._saved += 1
         return True
 
     def settle(self, cache_id: str, asked_at: float, *, answered: bool) -> None:
@@ -141,7 +141,6 @@ class SQLiteStore:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = OFF")
             _make_tables(connection)
-            self._tidy(connection)
         except BaseException:
             connection.close()
             raise
@@ -164,7 +163,7 @@ class SQLiteStore:
         given_up = connection.execute(
             "DELETE FROM branches WHERE used_at < ? OR used_at < (SELECT used_at FROM branches"
             " ORDER BY used_at DESC LIMIT 1 OFFSET ?)",
-            (self._clock() - _KEPT_SECONDS, _MOST_BRANCHES),
+            (self._clock() - _KEPT_SECONDS, _MOST_BRANCHES - 1),
         )
         if given_up.rowcount:
             connection.execute("DELETE FROM requests WHERE branch NOT IN (SELECT id FROM branches)")
