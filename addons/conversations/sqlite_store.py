@@ -154,7 +154,8 @@ class SQLiteStore:
         try:
             yield connection
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk ends it
+                connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
 
