@@ -77,6 +77,18 @@ def loses_the_file(world: World, _number: int, _proxy: int, _kind: int) -> None:
     world.lose_file()
 
 
+def breaks_the_file(world: World, _number: int, _proxy: int, _kind: int) -> None:
+    world.break_file()
+
+
+def locks(world: World, _number: int, _proxy: int, _kind: int) -> None:
+    world.lock()
+
+
+def frees(world: World, _number: int, _proxy: int, _kind: int) -> None:
+    world.free()
+
+
 def switches(world: World, _number: int, _proxy: int, kind: int) -> None:
     world.rewriting = list(Rewriting)[kind % 3]
 
@@ -102,12 +114,12 @@ def clock_goes_back(world: World, _number: int, _proxy: int, kind: int) -> None:
 
 
 USUAL = [works, works, asks, repeats, reads_back, waits_little, waits_long, waits_long]
-UNUSUAL = [forks, ends_late, restarts, loses_the_file, switches]
+UNUSUAL = [forks, ends_late, restarts, loses_the_file, breaks_the_file, locks, frees, switches]
 UNUSUAL += [asks_for_an_hour, takes_another_model, goes_past, begins, clock_goes_back]
 STEPS = st.builds(Step, st.one_of(st.sampled_from(USUAL), st.sampled_from(UNUSUAL)), NUMBERS, NUMBERS, NUMBERS)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 5), st.lists(STEPS, min_size=4, max_size=20))
 def test_what_is_cached_stays_and_nothing_is_lost(turns: int, steps: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as directory:

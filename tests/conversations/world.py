@@ -6,6 +6,7 @@ The service is simulated as far as its prompt cache goes: it knows what it answe
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -96,6 +97,7 @@ class World:
         self.rewriting = Rewriting.SET_ASIDE
         self.generation = 0
         self.is_broken = False
+        self.locker: sqlite3.Connection | None = None
         self.clients: list[Client] = []
         self.records: list[Record] = []
         self.late: list[tuple[Incarnation, Sent | None, Record, bool]] = []
@@ -110,6 +112,7 @@ class World:
         return self.clients[number % len(self.clients)]
 
     def close(self) -> None:
+        self.free()
         for proxy in self.proxies:
             proxy.conversations.close()
 
@@ -171,6 +174,8 @@ class World:
         asked: list[tuple[Prompt, Policy]] = []
 
         def decide(prompt: Prompt) -> Policy:
+            if len(self.records) % 2:
+                decision.is_routine(prompt)
             policy = decision(prompt)
             asked.append((prompt, policy))
             return policy
@@ -186,7 +191,7 @@ class World:
         if not decision.is_measured:
             self.set_aside += sum(change.kind == SET_ASIDE for change in rewrite.changes)
         lifetime = HOUR if client.asks_hour else LIFETIME
-        generation = None if self.is_broken else self.generation
+        generation = None if self.is_broken or self.locker else self.generation
         record = Record(
             self.clock,
             lifetime,
@@ -231,9 +236,31 @@ class World:
 
     def lose_file(self) -> None:
         """Somebody deletes the file, while it is open, or not."""
-        for name in (self.path.name, f"{self.path.name}-wal", f"{self.path.name}-shm"):
-            (self.path.parent / name).unlink(missing_ok=True)
+        self.free()
+        self.path.parent.mkdir(exist_ok=True)
+        for file in self.path.parent.iterdir():
+            file.unlink()
         self.generation += 1
+        self.is_broken = False
+
+    def break_file(self) -> None:
+        """Nobody can read the file any more."""
+        self.lose_file()
+        self.path.write_bytes(b"garbage " * 1000)
+        self.is_broken = True
+
+    def lock(self) -> None:
+        """Another process writes, and does not end."""
+        if self.locker is None and not self.is_broken and self.path.exists():
+            self.locker = sqlite3.connect(self.path, autocommit=True)
+            self.locker.execute("BEGIN IMMEDIATE")
+
+    def free(self) -> None:
+        """It ends, and what could not be written for it is tried again from a while later on."""
+        if self.locker is not None:
+            self.locker.close()
+            self.locker = None
+        self.clock += 6.0
 
     # Laws
 
