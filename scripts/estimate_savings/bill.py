@@ -61,9 +61,33 @@ class Usage(NamedTuple):
         written = self.write_5m + self.write_1h
         from_cache = _overlap(start, end, 0, self.read)
         to_cache = _overlap(start, end, self.read, self.read + written)
-        write_price = (self.write_5m * PRICES.write_5m + self.write_1h * PRICES.write_1h) / written if written else 0.0
         rest = end - start - from_cache - to_cache
-        return (from_cache * PRICES.read + to_cache * write_price + rest * PRICES.plain) / (end - start)
+        return (from_cache * PRICES.read + to_cache * self.write_price + rest * PRICES.plain) / (end - start)
+
+    @property
+    def write_price(self) -> float:
+        """What a token that was written to the cache cost, on average."""
+        written = self.write_5m + self.write_1h
+        return (
+            (self.write_5m * PRICES.write_5m + self.write_1h * PRICES.write_1h) / written
+            if written
+            else PRICES.write_5m
+        )
+
+    def written_from(self, start: float) -> Usage:
+        """The same prompt, had nothing of it from the position `start` on been in the cache."""
+        kept = min(self.read, int(start))
+        if self.write_1h:
+            return self._replace(read=kept, write_1h=self.write_1h + self.read - kept)
+        return self._replace(read=kept, write_5m=self.write_5m + self.read - kept)
+
+    def units_of_one_more_call(self, later: int) -> float:
+        """What it costs to read something again in a call after this request, which `later` ones follow.
+
+        An assumption: the call reads the whole prompt from the cache and asks in 150 tokens of output, 5 units each;
+        the 1,500 tokens that come back are written once and read by every later request.
+        """
+        return self.total * PRICES.read + 150 * 5 + 1500 * (self.write_price + PRICES.read * later)
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ path, so the messages of a path's last request hold those of all others.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -52,11 +53,16 @@ class Request:
 
 @dataclass(slots=True)
 class Step:
-    """A request, and the messages that are new since the step before it on its path."""
+    """A request, the messages that are new since the step before it on its path, and the answer that it got.
+
+    `at` is about when it was sent, in seconds since 1970: when the last of what is new in it was there.
+    """
 
     request: Request
     parts: list[Part] = field(default_factory=list)
     adds_unknown: bool = False  # the client added something that the transcript does not show as it was sent
+    answer: Part = field(default_factory=lambda: Part("assistant", []))
+    at: float | None = None
 
 
 @dataclass
@@ -132,6 +138,7 @@ class _Tree:
         """The steps along `path`, which leads from the root to what stands before `last`."""
         steps = []
         parts: list[Part] = []
+        times: list[float] = []
         unknown = False
         compacted = -1
         for found in (*path, last):
@@ -139,12 +146,16 @@ class _Tree:
                 unknown = unknown or found.adds_unknown
                 compacted = found.index if found.compaction else compacted
                 parts += self._parts_of([found])
+                times += _times([found])
                 continue
             if found.index > compacted:
-                steps.append(Step(_request(found), parts, unknown))
-                parts, unknown = [], False
+                at = min([max(times or [math.inf]), *_times(found.entries)])
+                steps.append(Step(_request(found), parts, unknown, found.part, at if math.isfinite(at) else None))
+                parts, times, unknown = [], [], False
             # What came in after the last request went out is not in it.
-            parts += [found.part, *self._parts_of(entry for entry in found.results if entry.index < last.index)]
+            results = [entry for entry in found.results if entry.index < last.index]
+            parts += [found.part, *self._parts_of(results)]
+            times += _times(results)
         return steps
 
     def _parts_of(self, entries: Iterable[Entry]) -> list[Part]:
@@ -179,6 +190,10 @@ def _request(answer: _Answer) -> Request:
     usages = [entry.usage for entry in answer.entries if entry.usage is not None]
     # Some versions write a line before the usage is known.
     return Request(first.request, first.model, max(usages, key=lambda usage: usage.total, default=None))
+
+
+def _times(entries: Iterable[Entry]) -> list[float]:
+    return [entry.at for entry in entries if entry.at is not None]
 
 
 def _texts(content: Iterable[dict[str, Any]]) -> Iterator[str]:

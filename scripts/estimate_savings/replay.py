@@ -1,20 +1,35 @@
-"""The engine on one context of a transcript: what became of each tool result, and what that was worth.
+"""The addon's decisions and the engine on one context of a transcript: what became of each tool result, and when.
 
-Only the body of the last request is fed. What becomes of a message depends on it and on those before it alone, so the
-messages of every earlier request come out of it the same as they would have out of that request's own body.
+Every request is decided about as the addon does, at the time at which it was sent. From one moment at which something
+is set aside to the next, what becomes of a message depends on it and on those before it alone. So of all requests in
+between only the last is looked into: the messages of the others came out of the engine the same.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from compression_engine import Engine, Outcome, WireFormat, tokens
-from estimate_savings.contexts import Part, Step
+from compression_engine import SET_ASIDE, Engine, Outcome, Policy, Prompt, ResultChange, Rewrite, WireFormat, statements
+from conversations import Conversations, Decision, MemoryStore, Terms
+from estimate_savings.contexts import Step
 
-__all__ = ["Replay", "Result"]
+__all__ = ["NO_MODEL", "RECALLED", "Replay", "Result", "View"]
+
+NO_MODEL = "<synthetic>"
+"""The client's name for answers that it made itself, without a request."""
+
+RECALLED = "recalled"
+"""The kind of a result in whose place something stands that was set aside."""
+
+# The context windows of Claude models, and what the client sends besides messages (system prompt, tools; the median of
+# real first requests), all in tokens. No transcript shows the latter.
+_WINDOW, _LONG_WINDOW = 200_000, 1_000_000
+_BESIDES_MESSAGES = 35_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +46,32 @@ class Result:
 
     @property
     def removed(self) -> int:
-        """The tokens that would not have been sent."""
+        """The tokens that would not have been sent; of what was recalled, fewer than none."""
         return self.tokens_before - self.tokens_after
+
+
+@dataclass(frozen=True)
+class View:
+    """The tool results in the requests of a context from step `first` on: for each step those that it sent first.
+
+    `changed` is the first step of which something stood differently in the request before; None: of none.
+    """
+
+    first: int
+    results: list[list[Result]]
+    changed: int | None = None
+
+    @cached_property
+    def removed(self) -> list[Counter[tuple[str, str]]]:
+        """For each step the o200k_base tokens that are not sent of what it sent first, by tool and kind."""
+        removed = []
+        for results in self.results:
+            counts = Counter[tuple[str, str]]()
+            for result in results:
+                if result.removed:
+                    counts[result.tool, result.kind] += result.removed
+            removed.append(counts)
+        return removed
 
 
 class _Text(NamedTuple):
@@ -41,62 +80,145 @@ class _Text(NamedTuple):
 
 
 class Replay:
-    """The engine on the contexts of one transcript, those that share a beginning one after the other.
+    """The addon under `terms`, on the contexts of many transcripts.
 
     `problems` are exceptions that kept the engine from rewriting a result, by name.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, terms: Terms) -> None:
         self.problems: set[str] = set()
         self._engine = engine
-        self._known: dict[str, Result] = {}
+        self._terms = terms
+        self._now = 0.0
+        self._conversations = Conversations(MemoryStore(), lambda: self._now)
 
-    def results(self, steps: list[Step]) -> list[list[Result]]:
-        """The tool results of a context: for each step those that are new in it."""
-        ids = [[text.id for part in step.parts for text in _result_texts(part.content)] for step in steps]
-        # A rewind often leads to nothing that has results, and what is before it was replayed already.
-        if any(text_id not in self._known for of_step in ids for text_id in of_step):
-            self._known.update((result.id, result) for result in self._replayed(steps))
-        return [[self._known[text_id] for text_id in of_step] for of_step in ids]
+    def views(self, steps: Sequence[Step], sent_before: Container[str], count: Callable[[str], int]) -> list[View]:
+        """Send the requests of a context, in order, but for those with ids in `sent_before`.
 
-    def _replayed(self, steps: list[Step]) -> Iterator[Result]:
-        messages = _messages(part for step in steps for part in step.parts)
-        rewrite = self._engine.rewrite(_body(messages), WireFormat.ANTHROPIC_MESSAGES)
+        `count` counts tokens. A view holds up to the next one; there is none before the first request that is sent.
+        """
+        views: list[View] = []
+        body = _Body()
+        terms = replace(self._terms, window=_window(steps))
+        sent: _Sent | None = None
+        first = 0
+        for at, step in enumerate(steps):
+            body.add(step)
+            if step.request.id in sent_before or step.request.model == NO_MODEL:
+                continue
+            last, sent = sent, self._send(body, step, terms)
+            if last is None:
+                first = at
+            elif last.policy != sent.policy:
+                views.append(_view(first, last, steps, views, count))
+                first = at
+        if sent is not None:
+            views.append(_view(first, sent, steps, views, count))
+        return views
+
+    def _send(self, body: _Body, step: Step, terms: Terms) -> _Sent:
+        self._now = self._now if step.at is None else step.at
+        decision = Decision(self._conversations, self._conversations, terms)
+        policies = []
+
+        def decide(prompt: Prompt) -> Policy:
+            policies.append(decision(prompt))
+            return policies[-1]
+
+        rewrite = self._engine.rewrite(body.text(step.request.model), WireFormat.ANTHROPIC_MESSAGES, decide)
+        if decision.sent is not None:
+            self._conversations.settle(decision.sent, answered=True)
         self.problems |= rewrite.problems
-        arrived = json.loads(rewrite.body)["messages"] if rewrite.outcome is Outcome.REWRITTEN else messages
-        names = {block.get("id"): block.get("name") for message in messages for block in message["content"]}
-        changes = iter(rewrite.changes)
-        for before, after in zip(_all_texts(messages), _all_texts(arrived), strict=True):
-            tool = str(names.get(before.id.rpartition(" ")[0]) or "unknown tool")
-            if before.text == after.text:
-                count = tokens.count(before.text)
-                yield Result(before.id, tool, "", before.text, before.text, count, count)
-            else:
-                change = next(changes)  # one for each text that changed, in order
-                counts = (change.tokens_before, change.tokens_after)
-                yield Result(before.id, tool, change.kind, before.text, after.text, *counts)
+        return _Sent(policies[-1] if policies else Policy(), rewrite, list(body.messages))
 
 
-def _messages(parts: Iterable[Part]) -> list[dict[str, Any]]:
-    """The messages as the client sends them: neighbours of one role are one message."""
-    messages: list[dict[str, Any]] = []
-    for part in parts:
-        if not part.content:
-            continue
-        if messages and messages[-1]["role"] == part.role:
-            messages[-1]["content"] = [*messages[-1]["content"], *part.content]
-        else:
-            messages.append({"role": part.role, "content": part.content})
-    return messages
+class _Sent(NamedTuple):
+    policy: Policy
+    rewrite: Rewrite
+    messages: list[dict[str, Any]]
 
 
-def _body(messages: list[dict[str, Any]]) -> bytes:
-    body = json.dumps({"messages": messages}, ensure_ascii=False, separators=(",", ":"))
+class _Body:
+    """The body of a request as far as the transcript shows it, and what the addon looks at besides."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self._written: list[bytes] = []
+        self._asks_hour = False
+
+    def add(self, step: Step) -> None:
+        """Add what is new in a step, as the client sends it: neighbours of one role are one message."""
+        self._asks_hour = self._asks_hour or (step.request.usage is not None and step.request.usage.write_1h > 0)
+        for part in step.parts:
+            if not part.content:
+                continue
+            content = part.content
+            if self.messages and self.messages[-1]["role"] == part.role:
+                content = [*self.messages.pop()["content"], *content]
+                self._written.pop()
+            self.messages.append({"role": part.role, "content": content})
+            self._written.append(_json(self.messages[-1]))
+
+    def text(self, model: str) -> bytes:
+        """All of it."""
+        around = b'{"model":%b,"tools":[{"name":"Read"}],"messages":[%b]%b}'
+        lifetime = b',"cache_control":{"type":"ephemeral","ttl":"1h"}' if self._asks_hour else b""
+        return around % (_json(model), b",".join(self._written), lifetime)
+
+
+def _window(steps: Sequence[Step]) -> int:
+    """Tokens that messages may take."""
+    longest = max((step.request.usage.total for step in steps if step.request.usage), default=0)
+    return (_LONG_WINDOW if longest > _WINDOW else _WINDOW) - _BESIDES_MESSAGES
+
+
+def _view(first: int, sent: _Sent, steps: Sequence[Step], views: Sequence[View], count: Callable[[str], int]) -> View:
+    """What `sent`, the last request of a view, holds; `views` are those before."""
+    found = _results(sent, count)
+    results = [
+        [result for part in step.parts for _ in _result_texts(part.content) if (result := next(found, None))]
+        for step in steps
+    ]
+    before = views[-1].results if views else []
+    changed = (
+        at
+        for at, (old, new) in enumerate(zip(before, results, strict=False))
+        if [result.arrived for result in old] != [result.arrived for result in new[: len(old)]]
+    )
+    return View(first, results, next(changed, None))
+
+
+def _results(sent: _Sent, count: Callable[[str], int]) -> Iterator[Result]:
+    """The results in a request, in order."""
+    before, rewrite = sent.messages, sent.rewrite
+    after = json.loads(rewrite.body)["messages"] if rewrite.outcome is Outcome.REWRITTEN else before
+    names = {block.get("id"): block.get("name") for message in before for block in message["content"]}
+    changes = list(rewrite.changes)[::-1]
+    for old, new in zip(_all_texts(before), _all_texts(after), strict=True):
+        tool_use_id = old.id.rpartition(" ")[0]
+        kind = _kind(tool_use_id, old.text, new.text, changes, count) if old.text != new.text else ""
+        tool = str(names.get(tool_use_id) or "unknown tool")
+        yield Result(old.id, tool, kind, old.text, new.text, count(old.text), count(new.text))
+
+
+def _kind(tool_use_id: str, old: str, new: str, changes: list[ResultChange], count: Callable[[str], int]) -> str:
+    """How a text was changed. `changes` is what the engine says of that, the next one last; it is silent on recalls."""
+    is_aside = statements.is_aside(new, statements.code_for(tool_use_id))
+    if (
+        changes
+        and (changes[-1].kind == SET_ASIDE) is is_aside
+        and (is_aside or changes[-1].tokens_before == count(old))
+    ):
+        return changes.pop().kind
+    return RECALLED
+
+
+def _json(value: object) -> bytes:
     # A lone surrogate becomes the escape that JSON has for it.
-    return body.encode("utf-8", "backslashreplace")
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
-def _all_texts(messages: Iterable[dict[str, Any]]) -> Iterator[_Text]:
+def _all_texts(messages: Sequence[dict[str, Any]]) -> Iterator[_Text]:
     return (text for message in messages for text in _result_texts(message["content"]))
 
 

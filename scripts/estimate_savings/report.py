@@ -36,7 +36,7 @@ def _blocks(found: Json) -> Iterator[RenderableType]:
     yield Text(
         f"{_number(transcripts['requests'], 'request')} in {_number(transcripts['sessions'], 'session')}"
         f" of {_number(transcripts['projects'], 'project')} ({_number(transcripts['files'], 'transcript')}),"
-        " replayed through the engine, lossless."
+        f" as the addon would have treated them in the mode {found['mode']}."
     )
     yield Text(
         f"It would have saved {saved['share']:.1%} of the input bill: {saved['units']:,.0f} of"
@@ -49,6 +49,8 @@ def _blocks(found: Json) -> Iterator[RenderableType]:
         f" {results['o200k_tokens_after']:,} after ({_smaller(results)} removed),"
         f" {results['rewritten']:,} of {_number(results['count'], 'result')} rewritten."
     )
+    if found["set_aside"]:
+        yield from _set_aside(found["set_aside"])
     yield Text()
     yield _bill(found["input_bill"])
     yield _by_payer("project", found["by_project"])
@@ -62,6 +64,24 @@ def _blocks(found: Json) -> Iterator[RenderableType]:
         for number, example in enumerate(found[key], 1):
             yield _example(f"{title}, {number} of {len(found[key])}", example)
     yield from _notes(found)
+
+
+def _set_aside(found: Json) -> Iterator[Text]:
+    yield Text(
+        f"Of that, {found['share']:.1%} of the bill comes from setting old results aside:"
+        f" {_number(found['results'], 'result')}, {found['share_of_result_tokens']:.1%} of their tokens."
+    )
+    out, edits = found["edits_out_of_view"], _number(found["edits"], "request")
+    line = f"Of {edits} that led to an edit, {out:,} ({found['share_of_edits']:.1%}) would have needed one more call,"
+    line += " to read again what was set aside."
+    if out:
+        line += f" With those calls, {found['share_net_of_calls']:.1%} of the input bill would have been saved."
+    yield Text(line)
+    if found["written_again_units"]:
+        yield Text(
+            f"Already taken off: {found['written_again_units']:,.0f} units, where the cache was still there after a"
+            " pause that should have ended it, and would have been written again."
+        )
 
 
 def _bill(bill: Json) -> Table:
@@ -154,6 +174,12 @@ def _notes(found: Json) -> Iterator[Text]:
         "Transcripts of sessions that ran through the proxy have the lower bill already.",
         "A compaction's own request is in no transcript, so neither in the bill nor in the saving.",
     ]
+    if found["set_aside"]:
+        notes += [
+            "Results are set aside after pauses longer than the prompt cache lives: an hour where the usage shows it.",
+            "The tables show tool results as they were when they were last sent.",
+            "One more call: 150 tokens of output, and 1,500 that come back and stay in all later requests.",
+        ]
     for model, measured in found["tokens_per_o200k_token"].items():
         how = (
             f"measured on {_number(measured['samples'], 'pair')} of requests"

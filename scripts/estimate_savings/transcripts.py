@@ -14,7 +14,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -54,6 +55,7 @@ class Entry:
     usage: Usage | None = None
     adds_unknown: bool = False  # the client puts something of its own making into the request here
     compaction: Compaction | None = None
+    at: float | None = None  # when it was written, in seconds since 1970
 
 
 @dataclass(slots=True)
@@ -107,7 +109,7 @@ def read(path: Path) -> Transcript:
             transcript.session = transcript.session or _text(value, "sessionId")
             entry = _entry(index, value)
             if entry is not None:
-                transcript.entries.append(entry)
+                transcript.entries.append(replace(entry, at=_time(value)))
     transcript.project = transcript.project or path.parent.name
     transcript.session = transcript.session or path.stem
     return transcript
@@ -153,6 +155,13 @@ def _compaction(metadata: object) -> Compaction:
         anchor = _text(segment, "anchorUuid")
         return Compaction({_text(segment, "headUuid"): anchor}, anchor, _text(segment, "tailUuid"))
     return Compaction()
+
+
+def _time(value: Json) -> float | None:
+    try:
+        return datetime.fromisoformat(_text(value, "timestamp")).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _text(value: Json, name: str) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NOISE", "InventedTranscript", "usage"]
+__all__ = ["NOISE", "InventedTranscript", "listing", "usage"]
 
 NOISE = "WARN the queue is full\n" * 60
 """A tool's output of which nearly all can be left out."""
+
+_START = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
 
 type Json = dict[str, Any]
 
@@ -25,20 +28,36 @@ def usage(plain: int = 0, write: int = 0, read: int = 0, write_1h: int = 0) -> J
     }
 
 
+def listing(name: str, lines: int = 300) -> str:
+    """A tool's output of which nothing can be left out, about 10 tokens a line."""
+    return "".join(f"{name} {number * 7919 % 1009} costs {number * 31 % 97}\n" for number in range(lines))
+
+
 @dataclass
 class InventedTranscript:
-    """Each method adds a line, below the one before unless told otherwise, and returns its uuid."""
+    """Each method adds a line, below the one before unless told otherwise, and returns its uuid.
+
+    A line is written a second after the one before, but for pauses. Without `clock` no line tells when it was written.
+    """
 
     session: str = "session-1"
     project: str = "/home/someone/project"
     model: str = "claude-made-up"
     lines: list[Json] = field(default_factory=list)
     last: str = ""
+    clock: bool = False
+    now: float = _START
+
+    def pause(self, minutes: float) -> None:
+        self.now += 60 * minutes
 
     def add(self, kind: str, *, below: str | None = None, **values: Any) -> str:
         uuid = f"{self.session}-{len(self.lines)}"
         parent = self.last if below is None else below
-        own = {"uuid": uuid, "parentUuid": parent or None, "type": kind, "isSidechain": False}
+        own: Json = {"uuid": uuid, "parentUuid": parent or None, "type": kind, "isSidechain": False}
+        self.now += 1
+        if self.clock:
+            own["timestamp"] = datetime.fromtimestamp(self.now, UTC).isoformat().replace("+00:00", "Z")
         self.lines.append(own | {"cwd": self.project, "sessionId": self.session, "toolUseResult": {"x": [1]}} | values)
         self.last = uuid
         return uuid

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from compression_engine import tokens
-from estimate_savings.estimate import Estimate
-from estimate_savings.findings import findings
+from estimate_savings.findings import estimate_for, findings
 from estimate_savings.token_factor import UNMEASURED
 from tests.scripts.estimate_savings.invented import NOISE, InventedTranscript, usage
 
 
-def found(*files: Path, examples: int = 0) -> dict[str, Any]:
-    estimate = Estimate(examples)
+def found(*files: Path, mode: str = "lossless", examples: int = 0) -> dict[str, Any]:
+    estimate = estimate_for(mode, examples=examples)
     for file in files:
         estimate.add_file(file)
     document = findings(estimate)
@@ -204,7 +203,7 @@ def test_a_file_that_cannot_be_read_is_named_and_left_out(tmp_path: Path) -> Non
 
 def test_progress_comes_to_the_whole(tmp_path: Path) -> None:
     steps: list[float] = []
-    Estimate().add_file(session().write(tmp_path), steps.append)
+    estimate_for("balanced").add_file(session().write(tmp_path), steps.append)
     assert len(steps) > 1
     assert sum(steps) == pytest.approx(1)
 

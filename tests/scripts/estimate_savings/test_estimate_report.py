@@ -6,14 +6,13 @@ from typing import Any
 
 from rich.console import Console
 
-from estimate_savings.estimate import Estimate
-from estimate_savings.findings import findings
+from estimate_savings.findings import estimate_for, findings
 from estimate_savings.report import report
 from tests.scripts.estimate_savings.invented import NOISE, InventedTranscript, usage
 
 
 def printed_for(*files: Path, examples: int = 0) -> str:
-    estimate = Estimate(examples)
+    estimate = estimate_for("balanced", examples=examples)
     for file in files:
         estimate.add_file(file)
     return printed(findings(estimate))
@@ -48,7 +47,7 @@ def test_the_whole_report(tmp_path: Path) -> None:
 
 
 def test_examples_show_before_and_after_where_they_differ(tmp_path: Path) -> None:
-    estimate = Estimate()
+    estimate = estimate_for("lossless")
     estimate.add_file(session("s1").write(tmp_path))
     document = findings(estimate)
     same = [f"apple {number}" for number in range(30)]

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from compression_engine import Decide, Engine, Policy, Rewrite, WireFormat, tokens
+from conversations import Rewriting, Terms
 from estimate_savings.contexts import Step, contexts
-from estimate_savings.replay import Replay
+from estimate_savings.replay import Replay, Result
 from estimate_savings.transcripts import read
 from tests.scripts.estimate_savings.invented import NOISE, InventedTranscript, usage
 
@@ -18,6 +20,17 @@ class RecordingEngine(Engine):
     def rewrite(self, body: bytes, wire_format: WireFormat, decide: Decide = lambda _: Policy()) -> Rewrite:
         self.bodies.append(body)
         return super().rewrite(body, wire_format, decide)
+
+
+LOSSLESS = Terms(Rewriting.LOSSLESS)
+
+
+def results_of(steps: Sequence[Step], engine: Engine | None = None) -> list[list[Result]]:
+    """The results of a context that goes out the same from its first request to its last."""
+    replay = Replay(engine or Engine(), LOSSLESS)
+    (view,) = replay.views(steps, (), tokens.count)
+    assert (view.first, view.changed, replay.problems) == (0, None, set())
+    return view.results
 
 
 def steps_of(invented: InventedTranscript, tmp_path: Path) -> list[Step]:
@@ -34,10 +47,7 @@ def test_each_result_is_replayed_in_the_request_that_sent_it_first(tmp_path: Pat
     invented.answer("2", usage(plain=4), invented.call("c"))
     invented.result("c", "nothing to shorten")
     invented.answer("3", usage(plain=4), "Done.")
-    replay = Replay(Engine())
-    first, second, third = replay.results(steps_of(invented, tmp_path))
-
-    assert replay.problems == set()
+    first, second, third = results_of(steps_of(invented, tmp_path))
     assert first == []
     assert [(result.id, result.tool, result.sent) for result in second] == [
         ("toolu_a 1", "Bash", NOISE),
@@ -59,7 +69,7 @@ def test_a_request_that_the_engine_leaves_alone(tmp_path: Path) -> None:
     invented = InventedTranscript()
     invented.say("Go.")
     invented.answer("1", usage(plain=3), "Done.")
-    assert Replay(Engine()).results(steps_of(invented, tmp_path)) == [[]]
+    assert results_of(steps_of(invented, tmp_path)) == [[]]
 
 
 def test_half_a_character_does_no_harm(tmp_path: Path) -> None:
@@ -68,7 +78,7 @@ def test_half_a_character_does_no_harm(tmp_path: Path) -> None:
     invented.answer("1", usage(plain=3), invented.call("a"))
     invented.result("a", "\ud83d\n" + NOISE)
     invented.answer("2", usage(plain=4), "Done.")
-    _, (result,) = Replay(Engine()).results(steps_of(invented, tmp_path))
+    _, (result,) = results_of(steps_of(invented, tmp_path))
     assert result.sent.startswith("\ud83d\n")
     assert result.removed > 100
 
@@ -77,7 +87,7 @@ def test_the_result_of_an_unknown_call(tmp_path: Path) -> None:
     invented = InventedTranscript()
     invented.result("lost", "found")
     invented.answer("1", usage(plain=3), "Done.")
-    ((result,),) = Replay(Engine()).results(steps_of(invented, tmp_path))
+    ((result,),) = results_of(steps_of(invented, tmp_path))
     assert result.tool == "unknown tool"
 
 
@@ -90,8 +100,8 @@ def test_the_body_is_as_the_client_sends_it(tmp_path: Path) -> None:
     invented.result("a", "found a", below=at)
     invented.answer("2", usage(plain=4), "Done.")
     engine = RecordingEngine()
-    Replay(engine).results(steps_of(invented, tmp_path))
-    (body,) = engine.bodies
+    results_of(steps_of(invented, tmp_path), engine)
+    *_, body = engine.bodies
     assert "Gö.".encode() in body
     messages = json.loads(body)["messages"]
     assert [(message["role"], [block["type"] for block in message["content"]]) for message in messages] == [
@@ -99,28 +109,3 @@ def test_the_body_is_as_the_client_sends_it(tmp_path: Path) -> None:
         ("assistant", ["text", "tool_use", "tool_use"]),
         ("user", ["tool_result", "tool_result"]),
     ]
-
-
-def test_a_rewind_is_replayed_only_for_results_of_its_own(tmp_path: Path) -> None:
-    invented = InventedTranscript()
-    invented.say("Go.")
-    invented.answer("1", usage(plain=3), invented.call("a"))
-    invented.result("a", NOISE)
-    at = invented.answer("2", usage(plain=4), invented.call("b"))
-    invented.result("b", NOISE)
-    invented.answer("3", usage(plain=4), "Done.")
-    invented.say("Say it again.", below=at)
-    invented.answer("4", usage(plain=4), invented.call("c"))
-    invented.result("c", NOISE)
-    invented.answer("5", usage(plain=4), "Done again.")
-    invented.say("And again.", below=at)
-    invented.answer("6", usage(plain=4), "No.")
-    engine = RecordingEngine()
-    replay = Replay(engine)
-    kinds = [
-        [(result.id, bool(result.kind)) for results in replay.results(steps) for result in results]
-        for steps in contexts(read(invented.write(tmp_path)))
-    ]
-    a, b, c = (("toolu_a 1", True), ("toolu_b 1", True), ("toolu_c 1", True))
-    assert kinds == [[a, b], [a, b, c], [a, b]]
-    assert len(engine.bodies) == 2
