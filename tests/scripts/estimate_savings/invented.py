@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NOISE", "InventedTranscript", "listing", "usage"]
+__all__ = ["NEW", "NOISE", "OLD", "InventedTranscript", "usage", "with_a_pause"]
 
 NOISE = "WARN the queue is full\n" * 60
 """A tool's output of which nearly all can be left out."""
+
+OLD, NEW = (
+    "".join(f"{hashlib.sha256(f'{name} {number}'.encode()).hexdigest()[: 9 + number % 31]}\n" for number in range(300))
+    for name in ("plums", "pears")
+)
+"""Outputs of which nothing can be left out, of some thousand tokens each."""
 
 _START = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
 
@@ -26,11 +33,6 @@ def usage(plain: int = 0, write: int = 0, read: int = 0, write_1h: int = 0) -> J
         "output_tokens": 7,
         "cache_creation": {"ephemeral_5m_input_tokens": write, "ephemeral_1h_input_tokens": write_1h},
     }
-
-
-def listing(name: str, lines: int = 300) -> str:
-    """A tool's output of which nothing can be left out, about 10 tokens a line."""
-    return "".join(f"{name} {number * 7919 % 1009} costs {number * 31 % 97}\n" for number in range(lines))
 
 
 @dataclass
@@ -90,3 +92,24 @@ class InventedTranscript:
     def call(name: str, tool: str = "Bash", **inputs: str) -> Json:
         given = inputs or {"command": f"run {name}"}
         return {"type": "tool_use", "id": f"toolu_{name}", "name": tool, "input": given}
+
+
+def with_a_pause(minutes: float, written: str = "write", *, clock: bool = True) -> InventedTranscript:
+    """Six requests: the second to fourth send OLD, NOISE and NEW; the pause is before the fifth.
+
+    NEW comes of a change to a file, so what was there before it is old by then.
+    """
+    invented = InventedTranscript(clock=clock)
+    invented.say("Go.")
+    sent = {"old": OLD, "noise": NOISE, "new": NEW}
+    for number, (name, text) in enumerate(sent.items()):
+        change = {"tool": "Write", "file_path": "/x", "content": "x"} if name == "new" else {}
+        invented.answer(name, usage(read=5000 * number, **{written: 5000}), invented.call(name, **change))
+        invented.result(name, text)
+    invented.answer("4", usage(read=15_000, **{written: 5000}), "Done.")
+    invented.pause(minutes)
+    invented.say("Go on.")
+    invented.answer("5", usage(**{written: 21_000}), invented.call("more"))
+    invented.result("more", "nothing more")
+    invented.answer("6", usage(read=21_000, **{written: 100}), "Done.")
+    return invented

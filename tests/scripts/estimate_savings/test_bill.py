@@ -78,3 +78,28 @@ def test_a_bill_adds_up() -> None:
     whole = Bill(1, Usage(plain=100))
     whole.merge(bill)
     assert whole == Bill(3, Usage(111, 22, 33, 44))
+
+
+@pytest.mark.parametrize(
+    ("usage", "start", "expected"),
+    [
+        (Usage(plain=3, write_5m=10, read=100), 40.5, Usage(plain=3, write_5m=70, read=40)),
+        (Usage(write_5m=1, write_1h=9, read=100), 0, Usage(write_5m=1, write_1h=109)),
+        (Usage(write_5m=10, read=100), 100, Usage(write_5m=10, read=100)),
+    ],
+)
+def test_what_is_no_longer_in_the_cache_is_written(usage: Usage, start: float, expected: Usage) -> None:
+    assert usage.written_from(start) == expected
+    assert usage.total == expected.total
+
+
+def test_what_a_written_token_costs() -> None:
+    assert Usage(read=10).write_price == 1.25
+    assert Usage(write_1h=10).write_price == 2
+    assert Usage(write_5m=10, write_1h=5).write_price == 1.5
+
+
+def test_one_more_call_is_read_written_and_carried() -> None:
+    usage = Usage(write_5m=1000, read=9000)
+    assert usage.units_of_one_more_call(0) == 1000 + 750 + 1500 * 1.25
+    assert usage.units_of_one_more_call(10) - usage.units_of_one_more_call(0) == pytest.approx(1500)

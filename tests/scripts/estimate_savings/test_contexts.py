@@ -197,3 +197,33 @@ def test_a_long_session_is_one_context(tmp_path: Path) -> None:
     (steps,) = contexts(read(invented.write(tmp_path)))
     assert len(steps) == 3000
     assert all(isinstance(step, Step) for step in steps)
+
+
+def test_a_request_is_sent_when_the_last_of_what_is_new_in_it_is_there(tmp_path: Path) -> None:
+    invented = InventedTranscript(clock=True)
+    invented.say("Go.")
+    asked = invented.now
+    invented.pause(1)
+    at = invented.answer("1", usage(plain=3), "I look.", invented.call("a"), invented.call("b"))
+    invented.pause(2)
+    invented.result("b", "found b", below=at)
+    invented.result("a", "found a", below=at)
+    found = invented.now
+    invented.pause(1)
+    invented.answer("2", usage(plain=4), "Done.")
+    first, second = next(contexts(read(invented.write(tmp_path))))
+    assert (first.at, second.at) == (asked, found)
+    assert [_short(step.answer) for step in (first, second)] == ["a: I look. + toolu_a + toolu_b", "a: Done."]
+
+
+def test_where_only_the_answer_tells_when_it_was_that_is_taken(tmp_path: Path) -> None:
+    invented = InventedTranscript(clock=True)
+    invented.say("Go.")
+    del invented.lines[-1]["timestamp"]
+    invented.answer("1", usage(plain=3), "I look.", "Done.")
+    invented.say("Go on.")
+    invented.answer("2", usage(plain=4), "Done.")
+    for line in invented.lines[-2:]:
+        del line["timestamp"]
+    first, second = next(contexts(read(invented.write(tmp_path))))
+    assert (first.at, second.at) == (invented.now - 3, None)

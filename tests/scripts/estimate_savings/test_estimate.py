@@ -11,7 +11,7 @@ import pytest
 from compression_engine import tokens
 from estimate_savings.findings import estimate_for, findings
 from estimate_savings.token_factor import UNMEASURED
-from tests.scripts.estimate_savings.invented import NOISE, InventedTranscript, usage
+from tests.scripts.estimate_savings.invented import NEW, NOISE, OLD, InventedTranscript, usage, with_a_pause
 
 
 def found(*files: Path, mode: str = "lossless", examples: int = 0) -> dict[str, Any]:
@@ -191,6 +191,79 @@ def test_examples_are_the_best_and_the_worst(tmp_path: Path) -> None:
     best = document["best"][0]
     assert len(best["after"]) < len(best["before"])
     assert (found(file)["best"], found(file)["worst"]) == ([], [])
+
+
+def test_a_pause_computed_by_hand(tmp_path: Path) -> None:
+    """The noise is written by the third request and read by the fourth; the last two go without it and what was old."""
+    file = with_a_pause(6).write(tmp_path)
+    document, lossless = found(file, mode="balanced"), found(file)
+    assert (document["mode"], lossless["mode"]) == ("balanced", "lossless")
+    kinds = {row["name"]: row for row in document["by_kind"]}
+    (folded,) = (row for row in lossless["by_kind"] if row["name"] != "left as it is")
+    of_noise = folded["o200k_tokens_before"] - folded["o200k_tokens_after"]
+    aside = kinds["set-aside"]
+    assert (aside["count"], aside["o200k_tokens_before"]) == (2, tokens.count(OLD) + tokens.count(NOISE))
+    of_aside = aside["o200k_tokens_before"] - aside["o200k_tokens_after"]
+    (factor,) = (model["factor"] for model in document["tokens_per_o200k_token"].values())
+    written_and_read = factor * (1.25 + 0.1)
+
+    assert document["saved"]["o200k_tokens"] == 2 * of_noise + 2 * of_aside
+    assert document["saved"]["units"] == pytest.approx(written_and_read * (of_noise + of_aside))
+    assert lossless["saved"]["units"] == pytest.approx(written_and_read * 2 * of_noise)
+    assert aside["saved_units"] == pytest.approx(written_and_read * of_aside)
+    assert kinds[folded["name"]]["count"] == 0
+    assert kinds[folded["name"]]["saved_units"] == pytest.approx(written_and_read * of_noise)
+
+    assert lossless["set_aside"] is None
+    bill = document["input_bill"]["units"]
+    found_aside = document["set_aside"]
+    more = written_and_read * (of_aside - of_noise)
+    every = sum(map(tokens.count, (OLD, NOISE, NEW, "nothing more")))
+    assert found_aside == {
+        "results": 2,
+        "o200k_tokens": aside["o200k_tokens_before"],
+        "share_of_result_tokens": pytest.approx(aside["o200k_tokens_before"] / every),
+        "saved_units": pytest.approx(more),
+        "share": pytest.approx(more / bill),
+        "written_again_units": 0,
+        "edits": 0,
+        "edits_out_of_view": 0,
+        "share_of_edits": 0,
+        "one_more_call_units": 0,
+        "share_net_of_calls": document["saved"]["share"],
+    }
+
+
+def test_a_cache_that_outlived_its_time_would_have_been_written_again(tmp_path: Path) -> None:
+    invented = with_a_pause(6)
+    alone = found(invented.write(tmp_path), mode="balanced")
+    for line in invented.lines:
+        if line.get("requestId") == "req_5":
+            line["message"]["usage"] = usage(read=20_000, write=1000)
+    document = found(invented.write(tmp_path), mode="balanced")
+    # What the second request sent first is the first thing that changed.
+    again = (20_000 - 5000) * (1.25 - 0.1)
+    assert document["set_aside"]["written_again_units"] == pytest.approx(again)
+    assert document["saved"]["units"] == pytest.approx(alone["saved"]["units"] - again)
+    for name in ("by_project", "by_session"):
+        assert [row["saved_units"] for row in document[name]] == [pytest.approx(document["saved"]["units"])]
+
+
+def test_an_edit_of_what_is_set_aside_needs_one_more_call(tmp_path: Path) -> None:
+    invented = with_a_pause(6)
+    shown, gone = NEW.split("\n")[200], OLD.split("\n")[200]
+    for name, text in (("in", shown), ("out", gone), ("again", gone)):
+        billed = usage(read=21_100, write=100)
+        invented.answer(name, billed, invented.call(name, "Edit", file_path="/x", old_string=text, new_string="x"))
+        invented.result(name, "Done.")
+    document = found(invented.write(tmp_path), mode="balanced")
+    aside = document["set_aside"]
+    # What the assistant itself said in the second edit, it sees in the third.
+    assert (aside["edits"], aside["edits_out_of_view"], aside["share_of_edits"]) == (3, 1, pytest.approx(1 / 3))
+    calls = 2120 + 150 * 5 + 1500 * (1.25 + 0.1)
+    assert aside["one_more_call_units"] == pytest.approx(calls)
+    net = document["saved"]["units"] - calls
+    assert aside["share_net_of_calls"] == pytest.approx(net / document["input_bill"]["units"])
 
 
 def test_a_file_that_cannot_be_read_is_named_and_left_out(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from estimate_savings.command import main
 from estimate_savings.estimate import Estimate
-from tests.scripts.estimate_savings.invented import NOISE, InventedTranscript, usage
+from tests.scripts.estimate_savings.invented import NOISE, InventedTranscript, usage, with_a_pause
 
 PACKAGE = Path(__file__).resolve().parents[3] / "scripts" / "estimate_savings"
 
@@ -46,6 +46,19 @@ def test_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert document["best"][0]["before"] == NOISE
 
 
+@pytest.mark.parametrize(
+    ("arguments", "results"),
+    [([], 2), (["--mode", "balanced"], 2), (["--mode", "lossless"], None), (["--cache-ttl", "600"], 0)],
+)
+def test_the_mode_and_the_life_of_the_cache(
+    arguments: list[str], results: int | None, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = with_a_pause(6).write(home)
+    assert main(["--json", *arguments, str(file)]) == 0
+    found = json.loads(capsys.readouterr().out)["set_aside"]
+    assert (found and found["results"]) == results
+
+
 def test_nothing_to_estimate(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert capsys.readouterr().err == f"estimate: there is no {home}/.claude/projects\n"
@@ -54,7 +67,10 @@ def test_nothing_to_estimate(home: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err == f"estimate: no transcript with billed requests in {home}\n"
 
 
-@pytest.mark.parametrize("arguments", [["--examples", "-1"], ["--examples", "x"], ["--no-such-option"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--examples", "-1"], ["--examples", "x"], ["--no-such-option"], ["--mode", "off"], ["--cache-ttl", "5m"]],
+)
 def test_wrong_usage(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from estimate_savings.findings import estimate_for, findings
 from estimate_savings.report import report
-from tests.scripts.estimate_savings.invented import NOISE, InventedTranscript, usage
+from tests.scripts.estimate_savings.invented import NOISE, OLD, InventedTranscript, usage, with_a_pause
 
 
 def printed_for(*files: Path, examples: int = 0) -> str:
@@ -91,3 +91,30 @@ def test_what_was_left_out_is_said(tmp_path: Path) -> None:
     assert "Not readable, passed over: 1 line." in text
     assert "Without usage, so not in the sums: 1 request." in text
     assert "gone.jsonl (FileNotFoundError" in text
+
+
+def test_what_comes_of_setting_aside_is_said_with_what_it_costs(tmp_path: Path) -> None:
+    invented = with_a_pause(6)
+    line = OLD.split("\n")[200]
+    for name, text in (("in", "not known before"), ("out", line)):
+        billed = usage(read=21_000, write=100)
+        invented.answer(name, billed, invented.call(name, "Edit", file_path="/x", old_string=text, new_string="x"))
+        invented.result(name, "Done.")
+    for entry in invented.lines:
+        if entry.get("requestId") == "req_5":
+            entry["message"]["usage"] = usage(read=20_000, write=1000)
+    text = " ".join(printed_for(invented.write(tmp_path)).split())
+    assert "as the addon would have treated them in the mode balanced." in text
+    assert "% of the bill comes from setting old results aside: 2 results, " in text
+    assert "Of 2 requests that led to an edit, 1 (50.0%) would have needed one more call" in text
+    assert "% of the input bill would have been saved." in text
+    assert "Already taken off: 17,250 units" in text
+    assert "set-aside" in text
+
+
+def test_without_setting_aside_nothing_is_said_of_it(tmp_path: Path) -> None:
+    estimate = estimate_for("lossless")
+    estimate.add_file(with_a_pause(6).write(tmp_path))
+    text = printed(findings(estimate))
+    assert "in the mode lossless." in text
+    assert "aside" not in text

@@ -113,3 +113,20 @@ def test_what_a_compaction_preserved_gets_new_parents(tmp_path: Path) -> None:
         "t",
         "c",
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("1970-01-02T00:00:01.500Z", 86_401.5),
+        ("1970-01-01T02:00:00+02:00", 0),
+        ("yesterday", None),
+        (17, None),
+        (None, None),
+    ],
+)
+def test_when_a_line_was_written(given: object, expected: float | None, tmp_path: Path) -> None:
+    invented = InventedTranscript()
+    invented.say("Go.", timestamp=given)
+    (entry,) = read(invented.write(tmp_path)).entries
+    assert entry.at == expected
