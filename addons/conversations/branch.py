@@ -86,10 +86,11 @@ class Store(Protocol):
         Only one that is `wanted`, if that is given.
         """
 
-    def save(self, branch: Branch, digests: Sequence[bytes]) -> bool:
-        """Keep `branch`, whose last request has the messages with `digests`, among others that are known of it.
+    def save(self, branch: Branch, digests: Sequence[bytes], known: int = 0) -> bool:
+        """Keep `branch`, whose last request has the messages with `digests`.
 
-        False where it has been changed meanwhile: the version must be above that which is kept.
+        The first `known` of them lead to its cache already, unless that is not known here. False where the branch has
+        been changed meanwhile: the version must be above that which is kept.
         """
 
     def settle(self, cache_id: str, asked_at: float, *, answered: bool) -> None:

@@ -93,11 +93,9 @@ class Conversations:
         return found
 
     def _save(self, prompt: Prompt, branch: Branch, found: Found | None) -> bool:
-        """Remember a branch under those of the messages that it is not known by yet."""
-        first = 0
-        if found is not None and found.branch.cache.id == branch.cache.id:
-            first = found.known if found.branch.id == branch.id else found.known - 1
-        return self._store.save(branch, prompt.digests[first:] or prompt.digests[-1:])
+        """Remember a branch, a new one by the message that it forks from, too."""
+        known = found.known - (found.branch.id != branch.id) if found else 0
+        return self._store.save(branch, prompt.digests, known)
 
 
 def _is_next(prompt: Prompt, found: Found) -> bool:

@@ -37,6 +37,7 @@ class FailsafeStore:
         self._memory = MemoryStore()
         self._report = report
         self._clock = clock
+        self._missed: set[str] = set()  # caches of which the file does not know everything
         self._rests_until = {_Use.READ: 0.0, _Use.WRITE: 0.0}
 
     def find(self, digests: Sequence[bytes], head: bytes | None, wanted: Wanted | None = None) -> Found | None:
@@ -46,11 +47,16 @@ class FailsafeStore:
         known = [one for one in found if one is not None]
         return max(known, key=lambda one: (one.known, one.branch.version, _last_sent(one)), default=None)
 
-    def save(self, branch: Branch, digests: Sequence[bytes]) -> bool:
+    def save(self, branch: Branch, digests: Sequence[bytes], known: int = 0) -> bool:
         """See `Store`."""
-        if False in self._with_file(_Use.WRITE, lambda file: file.save(branch, digests)):
+        cache = branch.cache.id
+        in_file = 0 if cache in self._missed else known
+        saved = list(self._with_file(_Use.WRITE, lambda file: file.save(branch, digests, in_file)))
+        if False in saved:
             return False
-        return self._memory.save(branch, digests)
+        (self._missed.discard if saved else self._missed.add)(cache)
+        found = self._memory.find(digests, branch.head, lambda one: one.cache.id == cache)
+        return self._memory.save(branch, digests, min(known, found.known - 1 if found else 0))
 
     def settle(self, cache_id: str, asked_at: float, *, answered: bool) -> None:
         """See `Store`."""

@@ -36,8 +36,9 @@ class MemoryStore:
                 return Found(max(branches, key=lambda one: one.cache.last_sent or 0), count)
         return None
 
-    def save(self, branch: Branch, digests: Sequence[bytes]) -> bool:
+    def save(self, branch: Branch, digests: Sequence[bytes], known: int = 0) -> bool:
         """See `Store`."""
+        new = digests[known:] if branch.cache.id in self._caches else digests
         before = self._branches.get(branch.id)
         if before is not None:
             if before.version >= branch.version:
@@ -49,8 +50,8 @@ class MemoryStore:
         self._users.setdefault(branch.cache.id, set()).add(branch.id)
         if before is not None:
             self._forget_unused(before.cache.id)
-        self._digests.setdefault(branch.id, set()).update(digests)
-        for digest in digests:
+        self._digests.setdefault(branch.id, set()).update(new)
+        for digest in new:
             self._requests.setdefault(digest, set()).add(branch.id)
         while len(self._branches) > self._most:
             self._give_up(next(iter(self._branches)))

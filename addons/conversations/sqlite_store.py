@@ -89,7 +89,7 @@ class SQLiteStore:
                     found.append(Found(branch, places[digest]))
         return max(found, key=lambda one: (one.known, one.branch.cache.last_sent or 0), default=None)
 
-    def save(self, branch: Branch, digests: Sequence[bytes]) -> bool:
+    def save(self, branch: Branch, digests: Sequence[bytes], known: int = 0) -> bool:
         """See `Store`."""
         cache = branch.cache
         with self._change() as connection:
@@ -102,8 +102,10 @@ class SQLiteStore:
             )
             if not done.rowcount:
                 return False
+            if not connection.execute("SELECT 1 FROM caches WHERE id = ?", (cache.id,)).fetchone():
+                known = 0
             connection.execute("INSERT OR REPLACE INTO caches VALUES (?, ?, ?, ?)", _row(cache))
-            rows = ((digest, branch.id) for digest in digests)
+            rows = ((digest, branch.id) for digest in digests[known:])
             connection.executemany("INSERT OR IGNORE INTO requests VALUES (?, ?)", rows)
         if self._saved % _TIDY_EVERY == 0:
             self._tidy(self._open())

