@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,23 @@ from tests.e2e.laws import messages_exchanges
 from tests.e2e.mitmdump import PROJECT
 from tests.e2e.route import route
 from tests.e2e.scripted import make_project, session, sub_agents
+from tests.e2e.set_aside_sessions import LIFETIME, PAUSE, stubs
 
 pytestmark = [pytest.mark.e2e, NEEDS_CLIENT]
 
 
-@pytest.mark.parametrize("kind", ["one session, resumed", "sub-agents", "forked", "compacted"])
+@pytest.mark.parametrize("kind", ["one session, resumed", "after a pause", "sub-agents", "forked", "compacted"])
 def test_the_estimate_is_what_the_proxy_really_removed(tmp_path: Path, kind: str) -> None:
     work = tmp_path / "work"
     make_project(work)
     script = sub_agents(work) if kind == "sub-agents" else session(work)
-    with route(script, tmp_path / "route") as way:
+    seconds = f"{LIFETIME:g}" if kind == "after a pause" else "600"
+    with route(script, tmp_path / "route", addon=True, foundry_cache_ttl=seconds) as way:
         client = way.client(work)
         runs = [client.run("Rename the twelfth item.")]
-        if kind == "one session, resumed":
+        if kind == "after a pause":
+            time.sleep(PAUSE)
+        if kind in {"one session, resumed", "after a pause"}:
             runs.append(client.run("Is it done?", "-c"))
         if kind == "forked":
             runs.append(client.run("Is it done?", "-c", "--fork-session"))
@@ -44,7 +49,7 @@ def test_the_estimate_is_what_the_proxy_really_removed(tmp_path: Path, kind: str
         del found[asked]  # for the summary: it is in no transcript
 
     before = _fingerprints(client.home)
-    document = _estimate(client.home)
+    document = _estimate(client.home, seconds)
     assert _fingerprints(client.home) == before
 
     assert document["transcripts"]["requests"] == len(found)
@@ -55,12 +60,15 @@ def test_the_estimate_is_what_the_proxy_really_removed(tmp_path: Path, kind: str
     assert removed > 1000
     # Not to the last token: a reminder that the client puts into a result is in no transcript.
     assert document["saved"]["o200k_tokens"] == pytest.approx(removed, rel=0.001)
-    assert 0.005 < document["saved"]["share"] < 0.3
+    assert 0.005 < document["saved"]["share"] < 0.5
+    aside = len(stubs(found[-1].arrived))
+    assert aside == document["set_aside"]["results"]
+    assert bool(aside) is (kind == "after a pause")
 
 
-def _estimate(home: Path) -> dict[str, Any]:
-    """Start it as the script does, with the client's home as its own."""
-    argv = [sys.executable, "-IB", str(PROJECT / "scripts/estimate_savings"), "--json", "--examples", "1"]
+def _estimate(home: Path, seconds: str) -> dict[str, Any]:
+    """Start it as the script does, with the client's home as its own; the prompt cache lives so many seconds."""
+    argv = [sys.executable, "-IB", str(PROJECT / "scripts/estimate_savings"), "--json", "--cache-ttl", seconds]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CLAUDE", "XDG_"))}
     done = subprocess.run(
         argv, env=inherited | {"HOME": str(home)}, capture_output=True, text=True, timeout=120, check=False
