@@ -106,8 +106,9 @@ class Engine:
         turns = conversation.turns[: prompt.count]
         problems = frozenset(conversation.problems)
         changes = tuple(change for turn in turns for change in turn.changes)
-        known = prompt.beginning
-        if known is not None and known.variant != variant:
+        before, known = prompt.grew_from, prompt.beginning
+        if before is not None and before.variant != variant:
+            self._memory.forget(before.variant, before.digests[-1])  # it does not go on
             prompt.complete()
             known = None
         start, sent = (len(known.text), known.sent) if known else (0, ())
@@ -119,11 +120,11 @@ class Engine:
         if prompt.spans:
             # The last message is spelt differently in the next request, so what is kept ends before it.
             last = prompt.spans[-1]
-            before = [one for one in splices if one.end <= last.start]
-            sent = (*sent, splice(body, before, start, last.start))
-            rest = splice(body, splices[len(before) :], last.start)
+            settled = [one for one in splices if one.end <= last.start]
+            sent = (*sent, splice(body, settled, start, last.start))
+            rest = splice(body, splices[len(settled) :], last.start)
             if prompt.count > 1:
-                self._beginnings.add(_beginning(prompt, last, variant, sent), instead_of=prompt.beginning)
+                self._beginnings.add(_beginning(prompt, last, variant, sent), instead_of=before)
         new = b"".join((*sent, rest))
         if not changes and new == body:
             return Rewrite(body, Outcome.NOTHING_TO_DO, problems=problems)

@@ -48,6 +48,12 @@ class Memory:
         """Whether the conversation with the message that `digest` stands for is here."""
         return digest in self._by_digest.get(variant, {})
 
+    def forget(self, variant: Hashable, digest: bytes) -> None:
+        """Give up the conversation with the message that `digest` stands for: it goes on in another way."""
+        conversation = self._by_digest.get(variant, {}).get(digest)
+        if conversation is not None:
+            self._drop(conversation)
+
     def take(self, variant: Hashable, digests: Sequence[bytes]) -> Conversation | None:
         """The conversation that starts with as many of the messages as possible, and goes on with no others.
 

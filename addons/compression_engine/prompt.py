@@ -100,7 +100,7 @@ class Prompt:
             spans = list(self.request.messages)
         else:
             self.request = known.request
-        self.beginning = known
+        self.grew_from = self.beginning = known  # the latter as long as nothing has to be read again
         self.first = known.count if known else 0  # the message that `spans` start with
         self.spans = spans
         self._raws = [body[start:end] for start, end in spans]

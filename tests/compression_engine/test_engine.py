@@ -11,7 +11,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from compression_engine import Engine, NotUnderstood, Outcome, Rewrite, WireFormat, restore, results, statements
+from compression_engine import (
+    Engine,
+    NotUnderstood,
+    Outcome,
+    Place,
+    Policy,
+    Rewrite,
+    WireFormat,
+    restore,
+    results,
+    statements,
+)
 from compression_engine.content import terminal
 from tests.compression_engine.bodies import (
     body,
@@ -342,3 +353,12 @@ def test_the_same_bytes_whatever_the_hash_seed() -> None:
 def test_knows_no_mitmproxy() -> None:
     program = "import compression_engine, sys; sys.exit('mitmproxy' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": "addons"})
+
+
+def test_what_is_written_in_another_way_from_now_on_is_kept_once() -> None:
+    engine = Engine()
+    session = turns(*[("Read", {"file_path": f"{n}.py"}, numbered(source_lines(60, f"n{n}"))) for n in range(5)])
+    engine.rewrite(body(session), FORMAT)
+    goes_on = [*session, {"role": "assistant", "content": "Done."}, {"role": "user", "content": "More?"}]
+    engine.rewrite(body(goes_on), FORMAT, lambda _: Policy(aside=(Place(2, 0),)))
+    assert len(engine._memory._known) == len(engine._beginnings._known) == 1

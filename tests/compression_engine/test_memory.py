@@ -98,3 +98,15 @@ def test_what_was_written_in_another_way_is_another_conversation() -> None:
     memory.put(VARIANT, fed(MESSAGES))
     assert memory.take("otherwise", chain(b"", MESSAGES)) is None
     assert memory.take(VARIANT, chain(b"", MESSAGES)) is not None
+
+
+def test_a_conversation_that_goes_on_in_another_way_is_given_up() -> None:
+    memory = Memory(10**9)
+    memory.put(VARIANT, fed(MESSAGES))
+    memory.put("otherwise", fed(MESSAGES))
+    digests = chain(b"", MESSAGES)
+    memory.forget(VARIANT, digests[2])
+    memory.forget(VARIANT, b"nobody")
+    assert not memory.knows(VARIANT, digests[2])
+    assert memory.knows("otherwise", digests[2])
+    assert memory.size == fed(MESSAGES).size
