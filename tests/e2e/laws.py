@@ -235,7 +235,7 @@ def _verify_recalled(result: Result, originals: dict[str, Result]) -> None:
     said = _without_reminders(result.arrived)
     asked = asked_path(result.call)
     if asked is None:
-        same = [one for one in originals.values() if _asks_the_same(one, result) and not one.asks_back]
+        same = [one for one in originals.values() if _shows_the_same(one, result) and not one.asks_back]
         assert said == _without_reminders(same[-1].whole)
         return
     original = originals[asked.removesuffix(".txt").rpartition("/")[2]]
@@ -247,8 +247,11 @@ def _verify_recalled(result: Result, originals: dict[str, Result]) -> None:
         assert said in _without_reminders(original.whole)
 
 
-def _asks_the_same(one: Result, other: Result) -> bool:
-    return (one.call["name"], one.call["input"]) == (other.call["name"], other.call["input"])
+def _shows_the_same(one: Result, read: Result) -> bool:
+    """Whether `one` is what a Read of the same part shows, or a command's output that the client takes for it."""
+    if one.call["name"] == "Bash":
+        return str(read.call["input"]["file_path"]) in one.call["input"]["command"]
+    return (one.call["name"], one.call["input"]) == (read.call["name"], read.call["input"])
 
 
 def _read_back(exchange: Exchange, paths: list[str]) -> list[str]:

@@ -42,8 +42,16 @@ def work(tmp_path: Path) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("asks", [True, False], ids=["permissions asked for", "permissions skipped"])
-def test_every_way_to_read_the_path_in_a_stub_brings_the_original(tmp_path: Path, work: Path, *, asks: bool) -> None:
+@pytest.mark.parametrize(
+    ("model", "asks"),
+    [
+        pytest.param("claude-sonnet-4-5", True, id="permissions asked for"),
+        pytest.param("our-own-deployment", False, id="permissions skipped, and system messages among the others"),
+    ],
+)
+def test_every_way_to_read_the_path_in_a_stub_brings_the_original(
+    tmp_path: Path, work: Path, model: str, *, asks: bool
+) -> None:
     def read_back(request: Request) -> Answer:
         source, hits = path_to(request, f"of {SOURCE}"), path_to(request, "of grep -rn")
         return Answer(
@@ -61,10 +69,10 @@ def test_every_way_to_read_the_path_in_a_stub_brings_the_original(tmp_path: Path
         )
 
     with route(by_turn(*look_around(work), read_back), tmp_path / "route", addon=True, **OPTIONS) as way:
-        first = way.client(work).run("Look around.", asks=asks)
+        first = way.client(work, model).run("Look around.", asks=asks)
         before = files(work)
         time.sleep(PAUSE)
-        second = way.client(work).run("Go on.", "-c", "--output-format", "json", asks=asks)
+        second = way.client(work, model).run("Go on.", "-c", "--output-format", "json", asks=asks)
         found = messages_exchanges(way.exchanges())
 
     assert (first.out, json.loads(second.out)["result"]) == ("I have looked.\n", "Done."), second.out
@@ -89,12 +97,11 @@ def test_every_way_to_read_the_path_in_a_stub_brings_the_original(tmp_path: Path
 
 
 def test_a_reading_that_the_client_calls_wasted_brings_the_earlier_one(tmp_path: Path, work: Path) -> None:
-    part = {"offset": 20, "limit": 100}
     script = by_turn(
-        Answer((read(work / SOURCE), read(work / "orders.py", **part))),
+        Answer((read(work / SOURCE), bash(f"head -n 25 {work / 'orders.py'}"))),
         Answer((bash("cat quotes.py; cat inventory.py"),)),
         pause_in_session(),
-        Answer((read(work / SOURCE), read(work / "orders.py"))),
+        Answer((read(work / SOURCE), read(work / "orders.py", limit=25), read(work / SOURCE, offset=2))),
     )
     with route(script, tmp_path / "route", addon=True, **OPTIONS) as way:
         run = way.client(work).run("Look around.")
@@ -102,12 +109,25 @@ def test_a_reading_that_the_client_calls_wasted_brings_the_earlier_one(tmp_path:
 
     assert (run.code, run.out) == (0, "Done.\n"), run.err
     verify(found, LIFETIME)
-    original = found[-1].results[0]
-    again, other_part = _in_order_of_calls(found[-1])
-    assert original.stub is not None
-    assert again.sent.startswith("Wasted call")
-    assert _answer_of(again) == original.sent
-    assert other_part.sent.startswith("1\timport inventory")  # the client reads it anew
+    originals = {result.call["name"]: result for result in found[-1].results[:2]}
+    again, after_head, other_part = _in_order_of_calls(found[-1])
+    for result, original in ((again, originals["Read"]), (after_head, originals["Bash"])):
+        assert original.stub is not None
+        assert result.sent.startswith("Wasted call")
+        assert _answer_of(result) == original.sent
+    assert other_part.sent.startswith("2\t\n")  # the client reads it anew
+
+
+def test_an_answer_that_takes_longer_than_the_cache_lives_is_a_pause(tmp_path: Path, work: Path) -> None:
+    """The service counts from the start of a request."""
+    slow = Answer(("word " * 400, bash("ls")), pause=PAUSE / 40)
+    with route(by_turn(*look_around(work)[:2], slow), tmp_path / "route", addon=True, **OPTIONS) as way:
+        run = way.client(work).run("Look around.")
+        found = messages_exchanges(way.exchanges())
+
+    assert (run.code, run.out) == (0, "Done.\n"), run.err
+    verify(found, LIFETIME)
+    assert [len(stubs(exchange.arrived)) for exchange in found] == [0, 0, 0, 2]
 
 
 def test_after_an_edit_the_client_reads_anew_and_the_path_brings_what_was_before(tmp_path: Path, work: Path) -> None:
@@ -289,7 +309,8 @@ def _read(path: str, **arguments: int) -> ToolUse:
 def _in_order_of_calls(exchange: Exchange) -> list[Result]:
     """The results of the last calls, in the order of those: they come in the order in which the calls ended."""
     results = {result.call["id"]: result for result in exchange.results}
-    return [results[use["id"]] for use in exchange.sent_messages[-2]["content"]]
+    last = next(message for message in reversed(exchange.sent_messages) if message["role"] == "assistant")
+    return [results[use["id"]] for use in last["content"]]
 
 
 def _answer_of(result: Result) -> str:

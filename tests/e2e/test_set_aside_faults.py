@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from compression_engine import Engine, Policy, Prompt, WireFormat
 from demo.answers import Answer, Refusal, bad_request, overloaded, rate_limited
 from demo.stand_in import Request, StandIn
 from tests.e2e.claude_code import NEEDS_CLIENT
@@ -27,6 +28,7 @@ from tests.e2e.set_aside_sessions import (
     by_turn,
     look_around,
     path_to,
+    pause_in_session,
     stubs,
 )
 
@@ -212,6 +214,31 @@ def test_a_refusal_at_the_cold_moment_costs_nothing(tmp_path: Path, work: Path, 
     assert len(stubs(again[0].arrived)) == 2
 
 
+def test_a_session_completes_though_every_request_is_refused_first(tmp_path: Path, work: Path) -> None:
+    refused: set[bytes] = set()
+    turns = by_turn(
+        *look_around(work)[:2],
+        pause_in_session(),
+        lambda request: Answer((read(Path(path_to(request, f"of {SOURCE}"))),)),
+    )
+
+    def answer(request: Request) -> Answer | Refusal:
+        if request.body in refused:
+            return turns(request)
+        refused.add(request.body)
+        return overloaded() if request.turn % 2 else rate_limited(0)
+
+    with route(answer, tmp_path / "route", addon=True, **OPTIONS) as way:
+        run = way.client(work).run("Look around.")
+        found = messages_exchanges(way.exchanges())
+
+    assert (run.code, run.out) == (0, "Done.\n"), run.err
+    verify(found, LIFETIME)
+    assert len(found) == 10
+    assert len(refused) == 5  # each came again as it was
+    assert found[-1].results[-1].arrived == found[-1].results[0].sent
+
+
 def test_a_session_that_outgrows_the_window_completes(tmp_path: Path, work: Path) -> None:
     """The stand-in's window is small. The client makes summaries until what it sends fits."""
     window = 180_000
@@ -237,6 +264,7 @@ def test_a_session_that_outgrows_the_window_completes(tmp_path: Path, work: Path
     assert refused
     for exchange in found:
         verify([exchange])
+        assert _is_taken_for_compaction(exchange) is _asks_for_summary(exchange.arrived)
     summaries = [exchange for exchange in found if _asks_for_summary(exchange.arrived)]
     assert summaries
     # What was set aside let more into the window than fits into it as the client wrote it.
@@ -284,6 +312,17 @@ def test_a_request_for_a_summary_sets_nothing_more_aside(tmp_path: Path, work: P
 def _asks_for_summary(request: Request) -> bool:
     content = request.json["messages"][-1]["content"]
     return isinstance(content, list) and "Respond with plain text only" in str(content[-1].get("text", ""))[-1000:]
+
+
+def _is_taken_for_compaction(exchange: Exchange) -> bool:
+    seen: list[bool] = []
+
+    def decide(prompt: Prompt) -> Policy:
+        seen.append(prompt.is_compaction)
+        return Policy()
+
+    Engine().rewrite(exchange.sent, WireFormat.ANTHROPIC_MESSAGES, decide)
+    return seen == [True]
 
 
 def _kind(exchange: Exchange) -> str:
