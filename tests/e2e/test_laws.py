@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from compression_engine import Engine, WireFormat
+from compression_engine import Engine, Place, Policy, WireFormat
 from demo.stand_in import Request
-from tests.e2e.laws import Exchange, verify
+from tests.e2e.laws import STUB, Exchange, verify
 
 NUMBERED = "\n".join(f"{number}\tthis is the line with the number {number * 37}" for number in range(1, 60))
 REMINDER = "\n\n<system-reminder>\nmade-up\n</system-reminder>"
@@ -77,3 +77,55 @@ def test_a_prefix_that_changes_is_noticed() -> None:
     verify([raw])
     with pytest.raises(AssertionError, match="changed between two turns"):
         verify([raw, later])
+
+
+def recalling(change: Callable[[bytes], bytes] = lambda body: body) -> Exchange:
+    """Two results that are set aside, and one reading of what the first of them was."""
+    whole = exchange(3)
+    policy = Policy(aside=(Place(2, 0), Place(6, 0)))
+    aside = Engine().rewrite(whole.sent, WireFormat.ANTHROPIC_MESSAGES, lambda _: policy).body
+    path = STUB.findall(aside.decode())[0][1]
+    body = json.loads(whole.sent)
+    call = {"type": "tool_use", "id": "toolu_9", "name": "Read", "input": {"file_path": path, "offset": 2, "limit": 3}}
+    result = {"tool_use_id": "toolu_9", "type": "tool_result", "content": "File does not exist.", "is_error": True}
+    body["messages"] += [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+    sent = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    arrived = change(Engine().rewrite(sent, WireFormat.ANTHROPIC_MESSAGES, lambda _: policy).body)
+    headers = (*HEADERS, ("Content-Length", str(len(arrived))))
+    return Exchange("POST", whole.sent_path, HEADERS, sent, Request(1, "POST", whole.sent_path, headers, arrived, 0.0))
+
+
+def test_what_is_set_aside_and_recalled_keeps_the_laws() -> None:
+    found = recalling()
+    assert [result.stub is not None for result in found.results] == [True, False, True, False]
+    assert [result.is_recalled for result in found.results] == [False, False, False, True]
+    verify([found])
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_stub_that_brings_another_result_is_noticed(which: int) -> None:
+    def change(body: bytes) -> bytes:
+        keys: list[bytes] = [found[2].encode() for found in STUB.findall(body.decode())]
+        first, _, rest = body.partition(keys[which])
+        return first + keys[1 - which] + rest
+
+    with pytest.raises(AssertionError, match="a line stands for another result"):
+        verify([recalling(change)])
+
+
+def test_a_recalled_text_that_is_not_the_original_is_noticed() -> None:
+    def change(body: bytes) -> bytes:
+        start, recalled, end = body.rpartition(b"2\\tthis is the line with the number 74")
+        assert recalled
+        return start + b"2\\tthis is the line with the number 7" + end
+
+    with pytest.raises(AssertionError):
+        verify([recalling(change)])
+
+
+def test_only_a_pause_excuses_a_prefix_that_changes() -> None:
+    first, later = exchange(3), recalling()
+    later = dataclasses.replace(later, arrived=dataclasses.replace(later.arrived, at=10.0))
+    verify([first, later], 9.0)
+    with pytest.raises(AssertionError, match="changed between two turns"):
+        verify([first, later], 60.0)
