@@ -104,7 +104,7 @@ def _continued(prompt: Prompt, found: Found, elsewhere: Found | None, terms: Ter
         return replace(found.branch, cache=cache, version=found.branch.version + 1)
     if terms.rewriting is Rewriting.NONE:
         raw = _joined(raw, _range(found.known, prompt.count))
-    elif found.goes_on and prompt.answers(found.known) > 1 and (elsewhere is None or elsewhere.known < prompt.answered):
+    elif found.goes_on and prompt.answers(max(found.known, elsewhere.known if elsewhere else 0)) > 1:
         # More than one answer since: requests went past this proxy, as the client wrote them.
         raw = _joined(raw, _range(found.known, prompt.answered))
     elif not found.goes_on and terms.rewriting is Rewriting.SET_ASIDE and not prompt.is_compaction:

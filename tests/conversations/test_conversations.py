@@ -315,6 +315,17 @@ def test_a_fork_keeps_the_common_beginning_warm(clock: Clock, proxy: Proxy) -> N
     assert proxy.send(session(4)) == Policy()
 
 
+def test_a_fork_takes_what_another_chose_for_the_common_beginning(clock: Clock, proxy: Proxy) -> None:
+    warmed(proxy)
+    fork = [*session(4), {"role": "assistant", "content": "Done."}, {"role": "user", "content": "Otherwise."}]
+    assert proxy.send(fork) == Policy()
+    clock.now += COLD
+    aside = proxy.send(session(7))
+    assert aside == Policy(aside=places(2, 4, 6, 8, 10))
+    clock.now += 60
+    assert proxy.send(fork) == aside.up_to(9)
+
+
 def test_a_side_question_with_the_same_history_harms_nothing(clock: Clock, proxy: Proxy) -> None:
     for turn in range(6):
         proxy.send(session(turn))
@@ -374,6 +385,22 @@ def test_system_messages_in_between_change_nothing(clock: Clock, proxy: Proxy) -
 # Another head
 
 
+def test_what_was_rewritten_by_the_client_is_held_back_as_anything_else(proxy: Proxy) -> None:
+    warmed(proxy)
+    rewritten = [*session(2), *session(7, "b")[1:]]
+    assert proxy.send([*rewritten[:-2], _marked(rewritten[-2]), rewritten[-1]], mark_last=False) == Policy()
+    assert proxy.send([*session(2), *session(6, "c")[1:]], replace(TERMS, window=1000)) == Policy()
+
+
+def test_a_repetition_is_no_fork(clock: Clock, proxy: Proxy) -> None:
+    warmed(proxy)
+    for turn in (2, 5, 3):
+        clock.now += 10
+        proxy.send(session(turn))
+    assert isinstance(proxy.store, MemoryStore)
+    assert len(proxy.store._branches) == 1
+
+
 @pytest.mark.parametrize(
     "change", [{"model": "other"}, {"tools": TOOLS[:1]}, {"system": [{"type": "text", "text": "Be long."}]}]
 )
@@ -384,6 +411,13 @@ def test_a_prompt_that_changed_in_front_is_cold(change: dict[str, Json], clock: 
     clock.now += 60
     assert proxy.send(session(7), **change) == aside
     assert proxy.send(session(6)).up_to(11) == Policy(), "and the other is as warm as before"
+
+
+def test_what_went_out_behind_another_head_did_not_go_past(proxy: Proxy) -> None:
+    warmed(proxy, 3)
+    for turn in (4, 5, 6):
+        assert proxy.send(session(turn), model="other").raw == ()
+    assert proxy.send(session(7)) == Policy()
 
 
 def test_the_billing_line_is_no_change(proxy: Proxy) -> None:
@@ -435,9 +469,12 @@ def test_counting_without_tools_finds_the_conversation(clock: Clock, proxy: Prox
 
 def compaction(turns: int) -> list[Json]:
     messages = session(turns)
-    last = messages[-2]
-    marked = [*last["content"][:-1], {**last["content"][-1], "cache_control": {"type": "ephemeral"}}]
-    return [*messages[:-2], {**last, "content": marked}, messages[-1]]
+    return [*messages[:-2], _marked(messages[-2]), messages[-1]]
+
+
+def _marked(message: Json) -> Json:
+    last = {**message["content"][-1], "cache_control": {"type": "ephemeral"}}
+    return {**message, "content": [*message["content"][:-1], last]}
 
 
 def test_a_request_for_a_summary_sets_nothing_more_aside(clock: Clock, proxy: Proxy) -> None:

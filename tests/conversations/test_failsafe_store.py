@@ -183,6 +183,27 @@ def test_while_another_process_writes_what_it_wrote_before_is_read(path: Path, c
     fresh.store.close()
 
 
+def test_what_the_file_has_missed_is_made_up_for(path: Path, clock: Clock, proxy: Proxy) -> None:
+    proxy.store.save(FIRST, digests(3))
+    with locked(path, proxy):
+        proxy.store.save(SECOND, digests(5), 3)
+    clock.now += REST
+    proxy.store.save(THIRD, digests(7), 5)
+    other = Proxy(path, clock)
+    assert other.known(5) == Found(THIRD, 5)
+    other.store.close()
+
+
+def test_what_memory_has_missed_is_made_up_for(path: Path, clock: Clock, proxy: Proxy) -> None:
+    proxy.store.save(FIRST, digests(3))
+    other = Proxy(path, clock)
+    other.store.save(SECOND, digests(5), 3)
+    other.store.close()
+    proxy.store.save(THIRD, digests(7), 5)
+    with deleted(path, proxy):
+        assert proxy.known(5) == Found(THIRD, 5)
+
+
 def test_a_file_that_is_behind_is_not_believed(path: Path, clock: Clock, proxy: Proxy) -> None:
     proxy.store.save(FIRST, digests(3))
     with locked(path, proxy):

@@ -63,6 +63,17 @@ def test_found_is_the_branch_with_most_of_the_messages(store: Store) -> None:
     assert store.find(digests(4), HEAD) == Found(short, 2)
 
 
+def test_what_is_said_to_be_known_is_kept_where_it_is_not(store: Store) -> None:
+    one = branch("one", count=5)
+    assert store.save(one, digests(5), 4)
+    assert store.find(digests(2), HEAD) == Found(one, 2)
+    other = branch("other", count=6)
+    assert store.save(other, digests(6), 4)
+    assert store.find(digests(2), HEAD) == Found(one, 2)
+    assert store.find(digests(4), HEAD, lambda found: found.id == "other") is None
+    assert store.find(digests(5), HEAD, lambda found: found.id == "other") == Found(other, 5)
+
+
 def test_of_several_the_one_that_was_used_last(store: Store) -> None:
     for number, at in enumerate((5.0, 9.0, 7.0)):
         store.save(branch(str(number), cache=Cache(f"c{number}", asked=(at,))), digests(3))
