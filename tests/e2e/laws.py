@@ -18,7 +18,7 @@ from compression_engine import Engine, WireFormat, restore, tokens
 from demo.report import as_shown
 from demo.stand_in import Request, StandIn
 
-__all__ = ["STUB", "Exchange", "Result", "asked_path", "exchanges", "messages_exchanges", "verify"]
+__all__ = ["STUB", "Exchange", "Result", "asked_path", "exchanges", "messages_exchanges", "verify", "verify_prefixes"]
 
 STUB = re.compile(r"\[set aside (\d{6}): [^\[\]\n]*\. Full output saved to: (\.foundry-compress/([0-9a-f]{32})\.txt)\]")
 """The line that stands for a result: its code, the path that brings the result back, and the key in it."""
@@ -163,7 +163,7 @@ def verify(found: list[Exchange], lifetime: float | None = None) -> None:
     for exchange in messages_exchanges(found):
         conversations[exchange.conversation].append(exchange)
     for turns in conversations.values():
-        _verify_prefixes(turns, lifetime)
+        verify_prefixes(turns, lifetime)
 
 
 def _verify_request_line_and_headers(exchange: Exchange) -> None:
@@ -275,7 +275,8 @@ def _read_back(exchange: Exchange, paths: list[str]) -> list[str]:
     return [block["content"] for block in rewritten["messages"][-1]["content"]]
 
 
-def _verify_prefixes(turns: list[Exchange], lifetime: float | None) -> None:
+def verify_prefixes(turns: list[Exchange], lifetime: float | None = None) -> None:
+    """Check that each of these requests, which build upon one another, arrived with the beginning of the one before."""
     for earlier, later in pairwise(turns):
         assert len(later.sent_messages) >= len(earlier.sent_messages)
         if lifetime is not None and later.arrived.at - earlier.arrived.at > _MOST_OF_LIFETIME * lifetime:

@@ -15,7 +15,7 @@ from compression_engine import Engine, Policy, Prompt, WireFormat
 from demo.answers import Answer, Refusal, bad_request, overloaded, rate_limited
 from demo.stand_in import Request, StandIn
 from tests.e2e.claude_code import NEEDS_CLIENT
-from tests.e2e.laws import Exchange, messages_exchanges, verify
+from tests.e2e.laws import Exchange, messages_exchanges, verify, verify_prefixes
 from tests.e2e.route import proxied, route
 from tests.e2e.scripted import SOURCE, bash, make_project, read
 from tests.e2e.set_aside_sessions import (
@@ -65,14 +65,16 @@ def test_a_proxy_that_begins_again_sends_the_same(tmp_path: Path, work: Path, en
             way.client(work).run("Go on.", "-c")
             if end == "killed":
                 way.proxy.kill()
-        for _ in range(2):
+        for fork in ([], ["--fork-session"]):  # which gives the session another id
             with proxied(stand_in, tmp_path / "route", addon=True, **WARM) as way:
-                run = way.client(work).run("Go on.", "-c")
+                run = way.client(work).run("Go on.", "-c", *fork)
         found = messages_exchanges(way.exchanges())
 
     assert (run.code, run.out) == (0, "Done.\n"), run.err
+    assert len({exchange.conversation for exchange in found}) == 2
     verify(found[: LOOKED + 1], LIFETIME)
     verify(found[LOOKED:])
+    verify_prefixes(found[LOOKED:])
     assert [len(stubs(exchange.arrived)) for exchange in found[LOOKED:]] == [2] * 5
     assert found[-1].results[-1].arrived == found[-1].results[0].sent
 
@@ -158,6 +160,21 @@ def test_a_session_begun_without_rewriting_goes_on_raw_until_a_pause(tmp_path: P
         assert [result.arrived for result in exchange.results[:3]] == [result.sent for result in exchange.results[:3]]
     assert later[-1].results[3].arrived != later[-1].results[3].sent  # what is new is rewritten
     assert len(stubs(found[-1].arrived)) == 3
+
+
+def test_observe_tells_what_a_pause_would_bring_and_changes_no_byte(tmp_path: Path, work: Path) -> None:
+    options = OPTIONS | {"foundry_mode": "observe"}
+    with route(by_turn(*look_around(work)), tmp_path / "route", addon=True, **options) as way:
+        way.client(work).run("Look around.")
+        time.sleep(PAUSE)
+        run = way.client(work).run("Go on.", "-c")
+        found, log = messages_exchanges(way.exchanges()), way.proxy.log()
+
+    assert (run.code, run.out) == (0, "Done.\n"), run.err
+    assert [exchange.arrived.body for exchange in found] == [exchange.sent for exchange in found]
+    last = log[log.rindex("outcome=") :]
+    assert last.startswith("outcome=observed")
+    assert " set_aside=2 " in last
 
 
 def test_another_mode_takes_effect_after_a_pause(tmp_path: Path, work: Path) -> None:
