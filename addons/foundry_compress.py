@@ -13,9 +13,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -38,38 +37,20 @@ import host_rules  # noqa: E402
 import leaf_certificate  # noqa: E402
 import local_status  # noqa: E402
 import mitmproxy_settings  # noqa: E402
+from arrivals import Arrivals  # noqa: E402
 from certificate_authority import Authority, AuthorityError, ensure  # noqa: E402
-from compression_engine import Engine, Setting  # noqa: E402
-from conversations import Conversations, Decision, FailsafeStore, MemoryStore, Rewriting, Sent, SQLiteStore, Terms  # noqa: E402
-from engine_worker import EngineWorker  # noqa: E402
+from conversations import Sent  # noqa: E402
 from foundry_options import Mode, Settings  # noqa: E402
 from host_rules import Endpoint  # noqa: E402
 from notices import Notices, where_it_broke  # noqa: E402
+from request_rewriter import RequestRewriter  # noqa: E402
 from totals import Totals  # noqa: E402
-from treatment import UNKNOWN_FORMAT, Treatment, treat  # noqa: E402
+from treatment import UNKNOWN_FORMAT, Treatment  # noqa: E402
 
 VERSION = "0.1.0"
 
-STATE_FILE = "conversations.sqlite3"
-"""What is remembered of conversations, in the folder that `foundry_state_dir` names."""
-
 OWN_CONFDIR = _ADDONS.parent / "certs"
 """Where the certificate authority is, unless the user gives mitmproxy's option `confdir`."""
-
-ONLY_OTHERS_SECONDS = 60.0
-"""How long after the first connection to another host a missing one to Foundry is worth a line."""
-
-NOBODY_SECONDS = 300.0
-"""How long after start a missing client is."""
-
-REWRITING = {Mode.OBSERVE: Rewriting.NONE, Mode.LOSSLESS: Rewriting.LOSSLESS, Mode.BALANCED: Rewriting.SET_ASIDE}
-"""What each mode does to what is new in a conversation."""
-
-WINDOW, LONG_WINDOW = 200_000, 1_000_000
-"""The context windows of Claude models, in tokens; the long one is asked for with a beta header."""
-
-SETTLE_SECONDS = 0.2
-"""How long the note that a request was answered waits, so as not to hold up the answer."""
 
 CLIENT_LEFT = "Client disconnected."
 """mitmproxy's word for it."""
@@ -84,17 +65,13 @@ class FoundryCompress:
         self._settings: Settings | None = None  # None: refused, and mitmproxy is about to end
         self._authority: Authority | None = None
         self._authority_for: tuple[Path, tuple[str, ...]] | None = None
-        self._engine: EngineWorker | None = None
-        self._conversations: Conversations | None = None
-        self._observed = Conversations(MemoryStore())
+        self._rewriter: RequestRewriter | None = None
         self._totals = Totals()
         self._unanswered: WeakKeyDictionary[http.HTTPFlow, tuple[Treatment, Sent | None]] = WeakKeyDictionary()
         self._notices = Notices()
         self._set_for_user: dict[str, object] = {}
         self._is_running = False
-        self._timers: list[asyncio.TimerHandle] = []
-        self._foundry_seen = False
-        self._others_seen = 0
+        self._arrivals = Arrivals(self._notices, lambda: self._mode is not Mode.OFF, self._address)
 
     # Start, options, end
 
@@ -119,14 +96,10 @@ class FoundryCompress:
     def _apply(self, settings: Settings) -> None:
         self._use_authority(settings.extra_hosts)
         before, self._settings = self._settings, settings
-        if self._engine is None or before is None or settings.memory_bytes != before.memory_bytes:
-            self._close_engine()
-            self._engine = EngineWorker(Engine(settings.memory_bytes))
-        if self._conversations is None or before is None or settings.state_dir != before.state_dir:
-            self._close_conversations()
-            file = SQLiteStore(settings.state_dir / STATE_FILE)
-            store = FailsafeStore(file, lambda reason: self._notices.state_unusable(settings.state_dir, reason))
-            self._conversations = Conversations(store)
+        if self._rewriter is None:
+            self._rewriter = RequestRewriter(settings, self._notices)
+        else:
+            self._rewriter.apply(settings)
         if self._is_running and settings != before:
             self._say_state()
 
@@ -169,25 +142,14 @@ class FoundryCompress:
             given = ", ".join(f"{name}={_shown(value)}" for name, value in self._set_for_user.items())
             logger.info("Set, because nobody else did: %s", given)
         self._say_state()
-        self._later(NOBODY_SECONDS, self._nobody_came)
+        self._arrivals.watch()
 
     def done(self) -> None:
         """Let go of the thread and the timers; also called when this file is reloaded."""
-        for timer in self._timers:
-            timer.cancel()
-        self._close_engine()
-        self._close_conversations()
-        self._observed.close()
-
-    def _close_conversations(self) -> None:
-        if self._conversations is not None:
-            self._conversations.close()
-            self._conversations = None
-
-    def _close_engine(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+        self._arrivals.stop()
+        if self._rewriter is not None:
+            self._rewriter.close()
+            self._rewriter = None
 
     def _say_state(self) -> None:
         assert self._settings is not None  # noqa: S101 - callers have checked
@@ -208,7 +170,7 @@ class FoundryCompress:
             if local_status.is_local_host(flow.request.host):
                 local_status.forbid_connect(flow)
             elif self._is_foundry(flow.request.host):
-                self._foundry_seen = True  # even if no connection comes of it
+                self._arrivals.foundry()  # even if no connection comes of it
 
     def http_connect_error(self, flow: http.HTTPFlow) -> None:
         """Say why a tunnel to Foundry was not opened."""
@@ -224,7 +186,7 @@ class FoundryCompress:
                 return
             if not nextlayer.data_client().startswith(b"\x16"):  # TLS goes on to tls_clienthello
                 nextlayer.layer = TCPLayer(context, ignore=True)
-                self._saw_other()
+                self._arrivals.other()
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
         """Tunnel, without decrypting it, every connection that is not Foundry's."""
@@ -235,9 +197,10 @@ class FoundryCompress:
             host = _destination(data.context)
             if self._is_foundry(host) and self._mode is not Mode.OFF:
                 leaf_certificate.prepare(ctx.master, host)
-                self._foundry_seen = look_into = True
+                self._arrivals.foundry()
+                look_into = True
             else:
-                self._saw_other()
+                self._arrivals.other()
         if not look_into:
             data.ignore_connection = True
 
@@ -258,7 +221,7 @@ class FoundryCompress:
                 return
             if not self._is_foundry(_host(flow)):
                 flow.request.stream = True
-                self._saw_other()
+                self._arrivals.other()
 
     async def request(self, flow: http.HTTPFlow) -> None:
         """Answer foundry.local; rewrite what goes to Foundry."""
@@ -280,7 +243,8 @@ class FoundryCompress:
             answered = bool(flow.response and flow.response.status_code < HTTPStatus.BAD_REQUEST)
             if treatment and answered:
                 self._totals.count_answered(treatment)
-            self._settle(sent, answered=answered)
+            if self._rewriter is not None:
+                self._rewriter.settle(sent, answered=answered)
             if flow.response and flow.live and not flow.error and not flow.is_replay and not flow.response.stream:
                 flow.response.stream = True
 
@@ -288,19 +252,10 @@ class FoundryCompress:
         """Say why a request did not get to Foundry."""
         with self._fail_open("error"):
             _, sent = self._unanswered.pop(flow, (None, None))
-            if flow.server_conn.error or not (flow.error and flow.error.msg == CLIENT_LEFT):
-                self._settle(sent, answered=False)  # where the client hung up, the service may be at it all the same
+            client_left = not flow.server_conn.error and flow.error is not None and flow.error.msg == CLIENT_LEFT
+            if self._rewriter is not None and not client_left:  # else the service may be at it all the same
+                self._rewriter.settle(sent, answered=False)
             self._look_for_upstream_error(flow, _host(flow))
-
-    def _settle(self, sent: Sent | None, *, answered: bool) -> None:
-        """Remember how a request ended: at once where it was refused, else when the answer has begun to flow."""
-        if sent is not None:
-            seconds = SETTLE_SECONDS if answered else 0
-            asyncio.get_running_loop().call_later(seconds, self._settle_now, sent, answered)
-
-    def _settle_now(self, sent: Sent, answered: bool) -> None:  # noqa: FBT001 - what call_later can hand over
-        if self._engine is not None and self._conversations is not None:
-            self._engine.later(partial(self._conversations.settle, sent, answered=answered))
 
     def _look_for_upstream_error(self, flow: http.HTTPFlow, host: str) -> None:
         # Of flow.error only what a corporate proxy said: a client that hangs up is nothing to report.
@@ -311,23 +266,22 @@ class FoundryCompress:
 
     async def _foundry_request(self, flow: http.HTTPFlow) -> None:
         host = _host(flow)
-        if flow.request.method != "POST" or self._engine is None or self._mode is Mode.OFF:
+        if flow.request.method != "POST" or self._rewriter is None or self._mode is Mode.OFF:
             return
         if not self._is_foundry(host):
             return
-        self._foundry_seen = True
+        self._arrivals.foundry()
         endpoint = host_rules.endpoint(host, flow.request.path, self._extra_hosts)
         if endpoint is None:
             self._notices.unknown_format(host, flow.request.path)
             self._totals.count(Treatment(UNKNOWN_FORMAT))
             return
         started = time.perf_counter()
-        decision = self._decision(flow, is_billed=endpoint is not Endpoint.COUNT_TOKENS)
-        treatment = await treat(flow.request, endpoint.wire_format, decision, self._engine, self._notices)
+        treatment, sent = await self._rewriter.treat(flow.request, endpoint)
         milliseconds = (time.perf_counter() - started) * 1000
         if endpoint is not Endpoint.COUNT_TOKENS:  # nobody pays for those
             self._totals.count(treatment)
-            self._unanswered[flow] = (replace(treatment, body=None), decision.sent)
+            self._unanswered[flow] = (replace(treatment, body=None), sent)
         logger.info(
             "host=%s path=%s outcome=%s tokens_removed=%d set_aside=%d bytes_before=%d bytes_after=%d ms=%.1f",
             host_rules.normalise_host(host),
@@ -341,18 +295,6 @@ class FoundryCompress:
         )
         if treatment.body is not None:
             flow.request.content = treatment.body  # last: had anything failed, the client's bytes would stand
-
-    def _decision(self, flow: http.HTTPFlow, *, is_billed: bool) -> Decision:
-        settings, conversations = self._settings, self._conversations
-        assert settings is not None  # noqa: S101 - the engine is there, so these are
-        assert conversations is not None  # noqa: S101
-        terms = Terms(
-            REWRITING[settings.mode],
-            Setting(settings.recent, settings.least),
-            settings.cache_lifetime,
-            LONG_WINDOW if "context-1m" in flow.request.headers.get("anthropic-beta", "") else WINDOW,
-        )
-        return Decision(conversations, self._observed, terms, is_billed)
 
     # What foundry.local tells
 
@@ -375,22 +317,10 @@ class FoundryCompress:
     def _is_foundry(self, host: str) -> bool:
         return host_rules.is_foundry_host(host, self._extra_hosts)
 
-    def _saw_other(self) -> None:
-        self._others_seen += 1
-        if self._others_seen == 1:
-            self._later(ONLY_OTHERS_SECONDS, self._only_others)
-
-    def _only_others(self) -> None:
-        if not self._foundry_seen and self._mode is not Mode.OFF:
-            self._notices.only_other_hosts(self._others_seen)
-
-    def _nobody_came(self) -> None:
-        if not self._foundry_seen and not self._others_seen and self._mode is not Mode.OFF:
-            addresses = mitmproxy_settings.listen_addresses(ctx.master)
-            self._notices.nobody_came("{}:{}".format(*addresses[0]) if addresses else "HOST:PORT")
-
-    def _later(self, seconds: float, act: Callable[[], None]) -> None:
-        self._timers.append(asyncio.get_running_loop().call_later(seconds, act))
+    def _address(self) -> str:
+        """Where clients come to."""
+        addresses = mitmproxy_settings.listen_addresses(ctx.master)
+        return "{}:{}".format(*addresses[0]) if addresses else "HOST:PORT"
 
     @contextlib.contextmanager
     def _fail_open(self, hook: str) -> Iterator[None]:

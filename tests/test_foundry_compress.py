@@ -20,7 +20,8 @@ from mitmproxy.proxy.layers import TCPLayer
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons, tflow, tutils
 
-import foundry_compress
+import arrivals
+import request_rewriter
 from compression_engine import Decide, Engine, Outcome, ResultChange, Rewrite, WireFormat
 from foundry_compress import VERSION, FoundryCompress
 
@@ -385,7 +386,7 @@ async def test_a_tunnel_that_was_not_opened_shows_that_the_client_comes_here(
     addon: FoundryCompress, caplog: pytest.LogCaptureFixture
 ) -> None:
     addon.http_connect(_flow(method="CONNECT", sni=None))
-    addon._nobody_came()
+    addon._arrivals.nobody_came()
     assert "Nothing has come through" not in caplog.text
 
 
@@ -423,7 +424,7 @@ async def test_what_ends_mitmproxy_does_not(
     async def end(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(foundry_compress, "treat", end)
+    monkeypatch.setattr(request_rewriter, "treat", end)
     flow = _flow()
     with pytest.raises(error):
         await addon.request(flow)
@@ -437,7 +438,7 @@ async def test_what_would_hang_the_client_does(
     async def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(foundry_compress, "treat", fail)
+    monkeypatch.setattr(request_rewriter, "treat", fail)
     flow = _flow()
     await addon.request(flow)
     assert flow.request.content == b"body"
@@ -521,15 +522,15 @@ async def test_an_authority_that_cannot_be_made_refuses_the_start(
 async def test_a_proxy_that_only_others_use(addon: FoundryCompress, caplog: pytest.LogCaptureFixture) -> None:
     _hello(addon, OTHER, (OTHER, 443))
     addon.requestheaders(_flow(OTHER, sni=None))
-    addon._only_others()
-    addon._nobody_came()
+    addon._arrivals.only_others()
+    addon._arrivals.nobody_came()
     assert caplog.text.count("Nothing for Foundry has come through this proxy yet, but 2 connection(s)") == 1
     assert "start the client with" not in caplog.text
 
 
 async def test_a_proxy_that_nobody_uses(addon: FoundryCompress, caplog: pytest.LogCaptureFixture) -> None:
-    addon._nobody_came()
-    addon._nobody_came()
+    addon._arrivals.nobody_came()
+    addon._arrivals.nobody_came()
     assert caplog.text.count("Nothing has come through this proxy yet: start the client with HTTPS_PROXY=") == 1
 
 
@@ -538,12 +539,12 @@ async def test_a_proxy_that_foundry_uses_and_one_that_is_off_say_nothing(
 ) -> None:
     _options().update(foundry_mode="off")
     _hello(addon, OTHER, (OTHER, 443))
-    addon._nobody_came()
-    addon._only_others()
+    addon._arrivals.nobody_came()
+    addon._arrivals.only_others()
     _options().update(foundry_mode="lossless")
     _hello(addon, HOST, (HOST, 443))
-    addon._nobody_came()
-    addon._only_others()
+    addon._arrivals.nobody_came()
+    addon._arrivals.only_others()
     assert "Nothing" not in caplog.text
 
 
@@ -551,10 +552,10 @@ async def test_the_notices_are_timed(addon: FoundryCompress) -> None:
     now = asyncio.get_running_loop().time()
     _hello(addon, OTHER, (OTHER, 443))
     _hello(addon, OTHER, (OTHER, 443))
-    due = [round(timer.when() - now) for timer in addon._timers]
-    assert due == [foundry_compress.NOBODY_SECONDS, foundry_compress.ONLY_OTHERS_SECONDS]
+    due = [round(timer.when() - now) for timer in addon._arrivals._timers]
+    assert due == [arrivals.NOBODY_SECONDS, arrivals.ONLY_OTHERS_SECONDS]
     addon.done()
-    assert all(timer.cancelled() for timer in addon._timers)
+    assert all(timer.cancelled() for timer in addon._arrivals._timers)
 
 
 @pytest.mark.usefixtures("addon")

@@ -1,0 +1,88 @@
+"""Rewrites requests as the options say: the engine, what is remembered of conversations, and what joins the two."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from mitmproxy.http import Request
+
+from compression_engine import Engine, Setting
+from conversations import Conversations, Decision, FailsafeStore, MemoryStore, Rewriting, Sent, SQLiteStore, Terms
+from engine_worker import EngineWorker
+from foundry_options import Mode, Settings
+from host_rules import Endpoint
+from notices import Notices
+from treatment import Treatment, treat
+
+__all__ = ["SETTLE_SECONDS", "STATE_FILE", "RequestRewriter"]
+
+STATE_FILE = "conversations.sqlite3"
+"""What is remembered of conversations, in the folder that `foundry_state_dir` names."""
+
+SETTLE_SECONDS = 0.2
+"""How long the note that a request was answered waits, so as not to hold up the answer."""
+
+_REWRITING = {Mode.OBSERVE: Rewriting.NONE, Mode.LOSSLESS: Rewriting.LOSSLESS, Mode.BALANCED: Rewriting.SET_ASIDE}
+# The context windows of Claude models, in tokens; the long one is asked for with a beta header.
+_WINDOW, _LONG_WINDOW = 200_000, 1_000_000
+_ASKS_LONG_WINDOW = "context-1m"
+
+
+class RequestRewriter:
+    """What the requests of one process share. `settings` must not be those of the mode off when a request comes."""
+
+    def __init__(self, settings: Settings, notices: Notices) -> None:
+        self._settings = settings
+        self._notices = notices
+        self._engine = self._new_engine()
+        self._conversations = self._new_conversations()
+        self._observed = Conversations(MemoryStore())  # what would have become of those that are only looked at
+
+    def apply(self, settings: Settings) -> None:
+        """Go by other settings from now on."""
+        before, self._settings = self._settings, settings
+        if settings.memory_bytes != before.memory_bytes:
+            self._engine.close()
+            self._engine = self._new_engine()
+        if settings.state_dir != before.state_dir:
+            self._conversations.close()
+            self._conversations = self._new_conversations()
+
+    def close(self) -> None:
+        """Let go of the thread and the file."""
+        self._engine.close()
+        self._conversations.close()
+
+    async def treat(self, request: Request, endpoint: Endpoint) -> tuple[Treatment, Sent | None]:
+        """What is done to a request, which stays as it is; and what to say to `settle` when it has ended."""
+        settings = self._settings
+        terms = Terms(
+            _REWRITING[settings.mode],
+            Setting(settings.recent, settings.least),
+            settings.cache_lifetime,
+            _LONG_WINDOW if _ASKS_LONG_WINDOW in request.headers.get("anthropic-beta", "") else _WINDOW,
+        )
+        is_billed = endpoint is not Endpoint.COUNT_TOKENS
+        decision = Decision(self._conversations, self._observed, terms, is_billed)
+        treatment = await treat(request, endpoint.wire_format, decision, self._engine, self._notices)
+        return treatment, decision.sent
+
+    def settle(self, sent: Sent | None, *, answered: bool) -> None:
+        """Remember how a request ended: at once where it was refused, else when the answer has begun to flow."""
+        if sent is not None:
+            seconds = SETTLE_SECONDS if answered else 0
+            asyncio.get_running_loop().call_later(seconds, self._settle_now, sent, answered)
+
+    def _settle_now(self, sent: Sent, answered: bool) -> None:  # noqa: FBT001 - what call_later can hand over
+        self._engine.later(partial(self._conversations.settle, sent, answered=answered))
+
+    def _new_engine(self) -> EngineWorker:
+        return EngineWorker(Engine(self._settings.memory_bytes))
+
+    def _new_conversations(self) -> Conversations:
+        folder = self._settings.state_dir
+        store = FailsafeStore(
+            SQLiteStore(folder / STATE_FILE), lambda reason: self._notices.state_unusable(folder, reason)
+        )
+        return Conversations(store)

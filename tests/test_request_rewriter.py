@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mitmproxy.http import Request
+from mitmproxy.test import tutils
+
+import request_rewriter
+from conversations import Sent
+from foundry_options import Mode, Settings
+from host_rules import Endpoint
+from notices import Notices
+from request_rewriter import STATE_FILE, RequestRewriter
+from tests.compression_engine.bodies import READ, Json, body, numbered, source_lines, texts, turns
+from treatment import Treatment
+
+_TOOLS = [{"name": "Read"}]
+_LIFETIME = 0.05
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(Mode.BALANCED, (), 64 * 1024 * 1024, _LIFETIME, tmp_path / "state", 0, 60)
+
+
+@pytest.fixture
+async def rewriter(settings: Settings) -> AsyncIterator[RequestRewriter]:
+    tested = RequestRewriter(settings, Notices())
+    yield tested
+    tested.close()
+
+
+def _session(readings: int) -> list[Json]:
+    found = ((READ, {"file_path": f"{n}.py"}, numbered(source_lines(40, f"n{n}"))) for n in range(readings))
+    return turns(*found)
+
+
+def _request(messages: list[Json], beta: str = "") -> Request:
+    headers = ((b"anthropic-beta", beta.encode()),)
+    return tutils.treq(content=body(messages, tools=_TOOLS), headers=headers)
+
+
+async def _treated(rewriter: RequestRewriter, messages: list[Json], *, answered: bool = True) -> Treatment:
+    treatment, sent = await rewriter.treat(_request(messages), Endpoint.MESSAGES)
+    rewriter.settle(sent, answered=answered)
+    return treatment
+
+
+async def test_old_results_are_set_aside_after_a_pause(rewriter: RequestRewriter) -> None:
+    for readings in (1, 2, 3):
+        warm = await _treated(rewriter, _session(readings))
+        assert warm.set_aside == 0
+    await asyncio.sleep(2 * _LIFETIME)
+    cold = await _treated(rewriter, _session(4))
+    assert cold.set_aside == 3  # all but the newest
+
+
+async def test_what_is_remembered_outlives_the_process(rewriter: RequestRewriter, settings: Settings) -> None:
+    await _treated(rewriter, _session(3))
+    await asyncio.sleep(2 * _LIFETIME)
+    before = await _treated(rewriter, _session(4))
+    assert (settings.state_dir / STATE_FILE).exists()
+    again = RequestRewriter(replace(settings, cache_lifetime=60.0), Notices())
+    try:
+        after = await _treated(again, _session(5))
+    finally:
+        again.close()
+    assert before.body is not None
+    assert after.body is not None
+    assert texts(after.body)[:4] == texts(before.body)
+
+
+async def test_another_mode_waits_until_the_cache_is_cold(rewriter: RequestRewriter, settings: Settings) -> None:
+    await _treated(rewriter, _session(3))
+    await asyncio.sleep(2 * _LIFETIME)
+    assert (await _treated(rewriter, _session(4))).set_aside == 3
+    rewriter.apply(replace(settings, mode=Mode.LOSSLESS, cache_lifetime=60.0))
+    assert (await _treated(rewriter, _session(5))).set_aside == 3
+    rewriter.apply(replace(settings, mode=Mode.LOSSLESS))
+    await asyncio.sleep(2 * _LIFETIME)
+    assert (await _treated(rewriter, _session(6))).set_aside == 0
+
+
+async def test_count_tokens_is_rewritten_and_not_remembered(rewriter: RequestRewriter) -> None:
+    first = await _treated(rewriter, _session(3))
+    counted, sent = await rewriter.treat(_request(_session(3)), Endpoint.COUNT_TOKENS)
+    assert sent is None
+    assert counted.body == first.body
+
+
+async def test_observing_changes_nothing_and_tells_what_would_have_been(
+    rewriter: RequestRewriter, settings: Settings
+) -> None:
+    rewriter.apply(replace(settings, mode=Mode.OBSERVE))
+    await _treated(rewriter, _session(3))
+    await asyncio.sleep(2 * _LIFETIME)
+    treatment = await _treated(rewriter, _session(4))
+    assert (treatment.outcome, treatment.body, treatment.set_aside) == ("observed", None, 3)
+
+
+@pytest.mark.parametrize(("beta", "set_aside"), [("", 0), ("context-1m-2025-08-07", 3)])
+async def test_a_transcript_that_fills_the_models_window_grows_no_further(
+    beta: str, set_aside: int, rewriter: RequestRewriter
+) -> None:
+    session = _session(4)
+    session[0] = {"role": "user", "content": "x" * 650_000}
+    for messages in (session[:7], session):
+        treatment, sent = await rewriter.treat(_request(messages, beta), Endpoint.MESSAGES)
+        rewriter.settle(sent, answered=True)
+        await asyncio.sleep(2 * _LIFETIME)
+    assert treatment.set_aside == set_aside
+
+
+async def test_an_answer_is_noted_a_little_later_and_a_refusal_at_once(
+    rewriter: RequestRewriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[tuple[bool, float]] = []
+
+    def settle(_: object, __: Sent, *, answered: bool) -> None:
+        noted.append((answered, time.monotonic()))
+
+    monkeypatch.setattr("conversations.Conversations.settle", settle)
+    start = time.monotonic()
+    for answered in (True, False):
+        rewriter.settle(Sent("cache", 1.0), answered=answered)
+    rewriter.settle(None, answered=True)
+    await asyncio.sleep(request_rewriter.SETTLE_SECONDS + 0.1)
+    assert [answered for answered, _ in noted] == [False, True]
+    assert noted[1][1] - start >= request_rewriter.SETTLE_SECONDS
