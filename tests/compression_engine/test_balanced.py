@@ -136,6 +136,23 @@ def test_a_body_that_comes_through_twice_stays_as_it_is() -> None:
     assert Engine().rewrite(once, FORMAT).body == once
 
 
+def test_what_stays_with_the_line_is_nothing_to_refer_to() -> None:
+    failing = "\n".join(f"FAILED tests/test_{at}.py::test_it with some words behind it" for at in range(12))
+    texts_of_command = (f"{failing}\n{OUTPUT}", f"{OUTPUT}\n{failing}\n{OUTPUT}", f"{failing}\n{OUTPUT}")
+    session = after(
+        (),
+        *(
+            (call(f"toolu_{at}", "Bash", command="make"), result(f"toolu_{at}", text))
+            for at, text in enumerate(texts_of_command)
+        ),
+    )
+    arrived = rewrite(session, Policy(aside=(Place(4, 0),)))
+    assert "above" in texts(arrived)[2]
+    back = texts(restore(arrived))
+    assert back[1].startswith("[set aside ")
+    assert (back[0], back[2]) == (texts_of_command[0], texts_of_command[2])
+
+
 # Brought back
 
 
