@@ -81,13 +81,17 @@ class SQLiteStore:
         self, digests: Sequence[bytes], start: int, end: int, head: bytes | None, wanted: Wanted | None
     ) -> Found | None:
         places = {digest: number for number, digest in enumerate(digests[start:end], start + 1)}
-        found = []
+        rows: list[tuple[Any, ...]] = []
         for some in batched(places, 500):
-            for digest, *row in self._open().execute(f"{_FIND} ({_marks(len(some))})", some):
-                branch = _branch(row)
-                if (head is None or branch.head == head) and (wanted is None or wanted(branch)):
-                    found.append(Found(branch, places[digest]))
-        return max(found, key=lambda one: (one.known, one.branch.cache.last_sent or 0), default=None)
+            rows += self._open().execute(f"{_FIND} ({_marks(len(some))})", some)
+        found: list[Found] = []
+        for digest, *row in sorted(rows, key=lambda row: places[row[0]], reverse=True):
+            if found and places[digest] < found[0].known:
+                break  # shorter ones need not be read
+            branch = _branch(row)
+            if (head is None or branch.head == head) and (wanted is None or wanted(branch)):
+                found.append(Found(branch, places[digest]))
+        return max(found, key=lambda one: one.branch.cache.last_sent or 0, default=None)
 
     def save(self, branch: Branch, digests: Sequence[bytes], known: int = 0) -> bool:
         """See `Store`."""
