@@ -1,0 +1,1 @@
+"""What each pair of settings for results that are set aside would have saved on transcripts. For developers."""
