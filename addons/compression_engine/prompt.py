@@ -28,13 +28,14 @@ _HOUR = re.compile(rb'"ttl"[ \t\r\n]*:[ \t\r\n]*"1h"')
 class Beginning:
     """What bodies of one conversation have in common: `text` up to the message `count`, and `end` behind the messages.
 
-    `digests` are those of the first `count` messages. `sent` is what `text` became, in pieces, under the variant of the
-    engine's memory that it names.
+    `digests` are those of the first `count` messages; one more, of `last` bytes, stood behind them. `sent`
+    is what `text` became, in pieces, under the variant of the engine's memory that it names.
     """
 
     text: bytes
     end: bytes
     count: int
+    last: int
     digests: tuple[bytes, ...]
     answered: int
     asks_hour: bool
@@ -47,8 +48,8 @@ class Beginning:
         return len(self.text) + len(self.end) <= len(body) and body.startswith(self.text) and body.endswith(self.end)
 
     def new_in(self, body: bytes) -> int:
-        """How many bytes of a body that fits are not known."""
-        return len(body) - len(self.text) - len(self.end)
+        """About how many bytes of a body that fits have not been worked on; its last message was spelt otherwise."""
+        return max(0, len(body) - len(self.text) - self.last - len(self.end))
 
     @property
     def size(self) -> int:
