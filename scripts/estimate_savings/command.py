@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         "estimate", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("path", nargs="*", type=Path, metavar="PATH", help=PATH_HELP)
-    mode = "as what: balanced (old results set aside where the prompt cache is cold; the default) or lossless"
+    mode = "balanced (sets old results aside where the prompt cache is cold; the default) or lossless"
     parser.add_argument("--mode", choices=MODES, default=MODES[0], help=mode)
     lifetime = "how long the service keeps the prompt cache, as foundry_cache_ttl says (default: as the usage shows)"
     parser.add_argument("--cache-ttl", type=seconds, metavar="SECONDS", help=lifetime)

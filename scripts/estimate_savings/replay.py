@@ -104,7 +104,8 @@ class Replay:
         first = 0
         for at, step in enumerate(steps):
             body.add(step)
-            if step.request.id in sent_before or step.request.model == NO_MODEL:
+            made_up = step.request.model == NO_MODEL and step.request.usage is None
+            if made_up or step.request.id in sent_before:
                 continue
             last, sent = sent, self._send(body, step, terms)
             if last is None:

@@ -205,16 +205,19 @@ def test_what_was_sent_before_is_not_sent_again(tmp_path: Path) -> None:
     assert replay.views([], sent, tokens.count) == []
 
 
-def test_an_answer_that_the_client_made_itself_was_no_request(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("billed", "requests"), [(usage(), 1), (None, 1), (usage(plain=1), 2)])
+def test_an_answer_that_the_client_made_itself_was_no_request(
+    billed: dict[str, int] | None, requests: int, tmp_path: Path
+) -> None:
     invented = InventedTranscript()
     invented.say("Go.")
     invented.answer("1", usage(plain=3), "Done.")
     invented.say("Interrupted.")
-    invented.answer("2", usage(), "No response requested.")
+    invented.answer("2", billed, "No response requested.")
     invented.lines[-1]["message"]["model"] = "<synthetic>"
     engine = RecordingEngine()
-    results_of(steps_of(invented, tmp_path), engine)
-    assert len(engine.bodies) == 1
+    Replay(engine, LOSSLESS).views(steps_of(invented, tmp_path), (), tokens.count)
+    assert len(engine.bodies) == requests
 
 
 def test_a_session_that_ran_through_the_proxy_has_recalls(tmp_path: Path) -> None:
