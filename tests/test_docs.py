@@ -18,6 +18,7 @@ from launcher.command import HELP
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("**/*.md"), PROJECT / "certs" / "README.md"])
+SET_ASIDE = PROJECT / "docs" / "set-aside.md"
 STATEMENTS = PROJECT / "docs" / "statements.md"
 
 _LINK = re.compile(r"\]\(([^)#\s]+)")
@@ -120,6 +121,15 @@ def test_every_statement_is_recognised() -> None:
     assert [line for line in lines if not _statement(line)] == []
     facts = {fact for line in lines if line.startswith("[view ") for fact in line[14:-1].split("; ")}
     assert [fact for fact in facts if not _is_fact(fact)] == []
+
+
+def test_the_lines_for_what_is_set_aside_are_what_the_engine_writes() -> None:
+    text = SET_ASIDE.read_text(encoding="utf-8")
+    lines = [line for kind, _, body in _FENCE.findall(text) if kind == "statement" for line in body.splitlines()]
+    assert lines
+    for line in lines:
+        assert statements.is_aside(line, line[11:17])
+        assert statements.read_aside_path(line.rpartition(": ")[2].removesuffix("]"))
 
 
 def test_every_form_is_shown() -> None:
