@@ -43,6 +43,7 @@ from conversations import Sent  # noqa: E402
 from foundry_options import Mode, Settings  # noqa: E402
 from host_rules import Endpoint  # noqa: E402
 from notices import Notices, where_it_broke  # noqa: E402
+from request_log import log_request  # noqa: E402
 from request_rewriter import RequestRewriter  # noqa: E402
 from totals import Totals  # noqa: E402
 from treatment import UNKNOWN_FORMAT, Treatment  # noqa: E402
@@ -282,17 +283,7 @@ class FoundryCompress:
         if endpoint is not Endpoint.COUNT_TOKENS:  # nobody pays for those
             self._totals.count(treatment)
             self._unanswered[flow] = (replace(treatment, body=None), sent)
-        logger.info(
-            "host=%s path=%s outcome=%s tokens_removed=%d set_aside=%d bytes_before=%d bytes_after=%d ms=%.1f",
-            host_rules.normalise_host(host),
-            endpoint,
-            treatment.outcome,
-            treatment.tokens_removed,
-            treatment.set_aside,
-            treatment.bytes_before,
-            treatment.bytes_after,
-            milliseconds,
-        )
+        log_request(host_rules.normalise_host(host), endpoint, treatment, milliseconds)
         if treatment.body is not None:
             flow.request.content = treatment.body  # last: had anything failed, the client's bytes would stand
 

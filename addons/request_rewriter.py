@@ -20,8 +20,8 @@ __all__ = ["SETTLE_SECONDS", "STATE_FILE", "RequestRewriter"]
 STATE_FILE = "conversations.sqlite3"
 """What is remembered of conversations, in the folder that `foundry_state_dir` names."""
 
-SETTLE_SECONDS = 0.2
-"""How long the note that a request was answered waits, so as not to hold up the answer."""
+SETTLE_SECONDS = 1.0
+"""How long the note that a request was answered waits. Until then it counts as answered, for all that is known."""
 
 _REWRITING = {Mode.OBSERVE: Rewriting.NONE, Mode.LOSSLESS: Rewriting.LOSSLESS, Mode.BALANCED: Rewriting.SET_ASIDE}
 # The context windows of Claude models, in tokens; the long one is asked for with a beta header.
@@ -37,6 +37,7 @@ class RequestRewriter:
         self._notices = notices
         self._engine = self._new_engine()
         self._conversations = self._new_conversations()
+        self._answered: dict[str, Sent] = {}  # by prompt cache: the last request that was answered
         self._observed = Conversations(MemoryStore())  # what would have become of those that are only looked at
 
     def apply(self, settings: Settings) -> None:
@@ -69,13 +70,22 @@ class RequestRewriter:
         return treatment, decision.sent
 
     def settle(self, sent: Sent | None, *, answered: bool) -> None:
-        """Remember how a request ended: at once where it was refused, else when the answer has begun to flow."""
-        if sent is not None:
-            seconds = SETTLE_SECONDS if answered else 0
-            asyncio.get_running_loop().call_later(seconds, self._settle_now, sent, answered)
+        """Remember how a request ended: at once where it was refused, else with others of the same conversation."""
+        if sent is None:
+            return
+        if not answered:
+            self._engine.later(partial(self._conversations.settle, sent, answered=False))
+            return
+        if not self._answered:
+            asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._settle_answered)
+        last = self._answered.get(sent.cache_id)
+        if last is None or last.asked_at < sent.asked_at:
+            self._answered[sent.cache_id] = sent
 
-    def _settle_now(self, sent: Sent, answered: bool) -> None:  # noqa: FBT001 - what call_later can hand over
-        self._engine.later(partial(self._conversations.settle, sent, answered=answered))
+    def _settle_answered(self) -> None:
+        for sent in self._answered.values():
+            self._engine.later(partial(self._conversations.settle, sent, answered=True))
+        self._answered.clear()
 
     def _new_engine(self) -> EngineWorker:
         return EngineWorker(Engine(self._settings.memory_bytes))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,6 @@ import pytest
 from mitmproxy.http import Request
 from mitmproxy.test import tutils
 
-import request_rewriter
 from conversations import Sent
 from foundry_options import Mode, Settings
 from host_rules import Endpoint
@@ -116,19 +114,20 @@ async def test_a_transcript_that_fills_the_models_window_grows_no_further(
     assert treatment.set_aside == set_aside
 
 
-async def test_an_answer_is_noted_a_little_later_and_a_refusal_at_once(
+async def test_a_refusal_is_noted_at_once_and_of_answers_the_last_a_little_later(
     rewriter: RequestRewriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    noted: list[tuple[bool, float]] = []
+    noted: list[tuple[float, bool]] = []
 
-    def settle(_: object, __: Sent, *, answered: bool) -> None:
-        noted.append((answered, time.monotonic()))
+    def settle(_: object, sent: Sent, *, answered: bool) -> None:
+        noted.append((sent.asked_at, answered))
 
     monkeypatch.setattr("conversations.Conversations.settle", settle)
-    start = time.monotonic()
-    for answered in (True, False):
-        rewriter.settle(Sent("cache", 1.0), answered=answered)
+    monkeypatch.setattr("request_rewriter.SETTLE_SECONDS", 0.1)
+    for at, answered in ((1.0, True), (3.0, True), (2.0, True), (4.0, False)):
+        rewriter.settle(Sent("cache", at), answered=answered)
     rewriter.settle(None, answered=True)
-    await asyncio.sleep(request_rewriter.SETTLE_SECONDS + 0.1)
-    assert [answered for answered, _ in noted] == [False, True]
-    assert noted[1][1] - start >= request_rewriter.SETTLE_SECONDS
+    await asyncio.sleep(0.05)
+    assert noted == [(4.0, False)]
+    await asyncio.sleep(0.1)
+    assert noted == [(4.0, False), (3.0, True)]

@@ -42,8 +42,11 @@ class Cache:
         asked = list(self.asked)
         if at in asked:
             asked.remove(at)
-        answered_at = max(self.answered_at or at, at) if answered else self.answered_at
-        return replace(self, asked=tuple(asked), answered_at=answered_at)
+        if not answered:
+            return replace(self, asked=tuple(asked))
+        # How earlier ones ended does not matter any more.
+        later = tuple(one for one in asked if one > at)
+        return replace(self, asked=later, answered_at=max(self.answered_at or at, at))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,12 +37,16 @@ class FailsafeStore:
         self._memory = MemoryStore()
         self._report = report
         self._clock = clock
+        self._state: object = None  # of the file, when it was looked at last
+        self._current: set[str] = set()  # branches that nobody else can have written since
         self._missed: set[str] = set()  # caches of which the file does not know everything
         self._rests_until = {_Use.READ: 0.0, _Use.WRITE: 0.0}
 
     def find(self, digests: Sequence[bytes], head: bytes | None, wanted: Wanted | None = None) -> Found | None:
         """See `Store`."""
         in_memory = self._memory.find(digests, head, wanted)
+        if in_memory is not None and in_memory.goes_on and self._is_current(in_memory.branch):
+            return in_memory
         found = [in_memory, *self._with_file(_Use.READ, lambda file: file.find(digests, head, wanted))]
         known = [one for one in found if one is not None]
         return max(known, key=lambda one: (one.known, one.branch.version, _last_sent(one)), default=None)
@@ -55,8 +59,18 @@ class FailsafeStore:
         if False in saved:
             return False
         (self._missed.discard if saved else self._missed.add)(cache)
+        (self._current.add if saved else self._current.discard)(branch.id)
         found = self._memory.find(digests, branch.head, lambda one: one.cache.id == cache)
         return self._memory.save(branch, digests, min(known, found.known - 1 if found else 0))
+
+    def _is_current(self, branch: Branch) -> bool:
+        """Whether the file says the same of `branch` as memory: it was written there, and by nobody else since."""
+        for state in self._with_file(_Use.READ, SQLiteStore.state):
+            if state != self._state:
+                self._state = state
+                self._current.clear()
+            return branch.id in self._current
+        return False
 
     def settle(self, cache_id: str, asked_at: float, *, answered: bool) -> None:
         """See `Store`."""

@@ -41,8 +41,6 @@ CREATE TABLE IF NOT EXISTS requests (
     branch TEXT NOT NULL,
     PRIMARY KEY (digest, branch)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS branches_by_use ON branches (used_at);
-CREATE INDEX IF NOT EXISTS branches_by_cache ON branches (cache);
 CREATE INDEX IF NOT EXISTS requests_by_branch ON requests (branch);
 """
 _FIND = (
@@ -92,6 +90,11 @@ class SQLiteStore:
             if (head is None or branch.head == head) and (wanted is None or wanted(branch)):
                 found.append(Found(branch, places[digest]))
         return max(found, key=lambda one: one.branch.cache.last_sent or 0, default=None)
+
+    def state(self) -> object:
+        """Something that is another whenever anybody else has written to the file."""
+        version = self._open().execute("PRAGMA data_version").fetchone()[0]
+        return self._file, version
 
     def save(self, branch: Branch, digests: Sequence[bytes], known: int = 0) -> bool:
         """See `Store`."""

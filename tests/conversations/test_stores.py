@@ -145,7 +145,8 @@ def test_branches_of_one_cache_keep_each_other_warm(store: Store) -> None:
     store.settle("c", 20.0, answered=True)
     found = store.find(digests(3, "one"), HEAD)
     assert found is not None
-    assert found.branch.cache == Cache("c", asked=(10.0,), answered_at=20.0)
+    # How the earlier one ended does not matter any more.
+    assert found.branch.cache == Cache("c", answered_at=20.0)
 
 
 def test_a_branch_may_leave_its_cache(store: Store) -> None:

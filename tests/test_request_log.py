@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import logging
+from unittest.mock import Mock
+
+import pytest
+from mitmproxy.log import LegacyLogEvents
+
+from request_log import log_request
+from treatment import Treatment
+
+_TREATMENT = Treatment("rewritten", b"secret", 3, 40, 30, 2)
+
+
+def test_one_line_without_content(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    log_request("h.example", "messages", _TREATMENT, 1.23)
+    (line,) = set(caplog.messages)  # pytest catches it twice
+    assert line.startswith(
+        "host=h.example path=messages outcome=rewritten tokens_removed=3 set_aside=2 bytes_before=40"
+    )
+    assert line.endswith(" bytes_after=30 ms=1.2")
+
+
+def test_a_handler_that_wants_warnings_only_gets_none(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.handler.setLevel(logging.WARNING)
+    log_request("h.example", "messages", _TREATMENT, 1.23)
+    assert not caplog.messages
+
+
+def test_addons_are_not_handed_the_line() -> None:
+    master = Mock()
+    events = LegacyLogEvents(master)
+    events.install()
+    try:
+        log_request("h.example", "messages", _TREATMENT, 1.23)
+        assert not master.event_loop.call_soon_threadsafe.called
+        logging.getLogger().error("for all")
+        assert master.event_loop.call_soon_threadsafe.called
+    finally:
+        events.uninstall()
