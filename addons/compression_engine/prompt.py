@@ -110,8 +110,8 @@ class Prompt:
         self.digests = (*before, *chain(before[-1] if before else seed, self._canonical))
         answers = [self.first + at + 1 for at, raw in enumerate(self._raws) if wire.is_answer(raw)]
         self.answered = max(answers, default=known.answered if known else 0)
-        start = len(known.text) if known else 0
-        self.asks_hour = bool((known and known.asks_hour) or _HOUR.search(body, start))
+        start, end = (len(known.text), len(body) - len(known.end)) if known else (0, len(body))
+        self.asks_hour = bool((known and known.asks_hour) or _HOUR.search(body, start, end))
 
     @property
     def count(self) -> int:
