@@ -15,5 +15,5 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is quick to tell comes first."""
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+    """What is quick to tell comes first, then what is slow, then what runs the whole thing."""
+    items.sort(key=lambda item: [item.get_closest_marker(mark) is not None for mark in ("e2e", "slow")])

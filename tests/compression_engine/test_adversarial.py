@@ -18,6 +18,8 @@ from compression_engine.content import terminal
 from compression_engine.history import Shown
 from compression_engine.results import Source, fold, unfold
 
+pytestmark = pytest.mark.slow
+
 SOURCE = Source("toolu_1", "./show")
 LENGTH = 50_000  # four times that is just below what is looked at at all
 MOST_TIMES = 7

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conversations import Rewriting
 from tests.conversations.world import End, World
+
+pytestmark = pytest.mark.slow
 
 NUMBERS = st.integers(0, 11)
 
