@@ -1,9 +1,8 @@
 """Runs the engine beside the event loop, and lets nothing out of it.
 
 On a thread of its own, so that long work for one request holds up no other client's stream; only what is quickly done
-is done at once. Whatever the engine raises
-comes back as a value: an `OptionsError` or a `CancelledError` that escaped a hook would leave the client waiting for
-ever, and a panic of a native library is no `Exception`.
+is done at once. Whatever the engine raises comes back as a value: an `OptionsError` or a `CancelledError` that escaped
+a hook would leave the client waiting for ever, and a panic of a native library is no `Exception`.
 """
 
 from __future__ import annotations

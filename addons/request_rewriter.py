@@ -52,6 +52,7 @@ class RequestRewriter:
 
     def close(self) -> None:
         """Let go of the thread and the file."""
+        self._answered.clear()  # what is not known to have been answered counts as if it were
         self._engine.close()
         self._conversations.close()
 

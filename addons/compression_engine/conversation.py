@@ -6,7 +6,7 @@ So the rewritten messages of one request are a prefix of those of the next, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -58,7 +58,7 @@ class _Result(NamedTuple):
     @property
     def whole(self) -> str:
         """All that it says."""
-        return "\n".join(text for text in self.texts if text is not None)
+        return _joined(self.texts)
 
     @property
     def sources(self) -> Iterator[tuple[int, str, Source]]:
@@ -296,10 +296,7 @@ def _originals_in(raw: bytes, parse: Parse) -> list[_Original]:
 
 
 def _originals_of(raw: bytes, message: Message) -> list[_Original]:
-    return [
-        _Original(one.tool_use_id, one.is_error, "\n".join(text for text in _decoded(raw, one) if text is not None))
-        for one in message.results
-    ]
+    return [_Original(one.tool_use_id, one.is_error, _joined(_decoded(raw, one))) for one in message.results]
 
 
 def candidates(messages: Sequence[bytes], parse: Parse, end: int) -> list[Candidate]:
@@ -325,6 +322,11 @@ def candidates(messages: Sequence[bytes], parse: Parse, end: int) -> list[Candid
             may_go = number < end and (original is not None or not result.is_error) and not statements.stand_in(whole)
             found.append(Candidate(Place(number, result_number), len(whole), may_go, changed))
     return found
+
+
+def _joined(texts: Iterable[str | None]) -> str:
+    """The whole text of a result."""
+    return "\n".join(text for text in texts if text is not None)
 
 
 def _decoded(raw: bytes, result: ToolResult) -> list[str | None]:

@@ -85,7 +85,7 @@ class Engine:
         if not self._memory.knows(known.variant, known.digests[-1]):
             return None
         prompt = Prompt(body, wire, wire_format.encode(), known)
-        if prompt.beginning is not known or not is_routine(prompt):
+        if prompt.beginning is None or not is_routine(prompt):
             return None
         return self._rewritten(prompt, wire, decide)
 
@@ -106,12 +106,11 @@ class Engine:
         turns = conversation.turns[: prompt.count]
         problems = frozenset(conversation.problems)
         changes = tuple(change for turn in turns for change in turn.changes)
-        before, known = prompt.grew_from, prompt.beginning
+        before = prompt.beginning
         if before is not None and before.variant != variant:
             self._memory.forget(before.variant, before.digests[-1])  # it does not go on
             prompt.complete()
-            known = None
-        start, sent = (len(known.text), known.sent) if known else (0, ())
+        start, sent = (len(before.text), before.sent) if before and prompt.first else (0, ())
         splices: list[Splice] = []
         for turn, (raw, form, span) in zip(turns[prompt.first :], prompt.messages(prompt.first), strict=True):
             if turn.tokens:

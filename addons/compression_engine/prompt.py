@@ -101,8 +101,8 @@ class Prompt:
             spans = list(self.request.messages)
         else:
             self.request = known.request
-        self.grew_from = self.beginning = known  # the latter as long as nothing has to be read again
-        self.first = known.count if known else 0  # the message that `spans` start with
+        self.beginning = known
+        self.first = known.count if known else 0  # the message that `spans` start with; 0: nothing is taken as known
         self.spans = spans
         self._raws = [body[start:end] for start, end in spans]
         self._canonical = [wire.canonical(raw) for raw in self._raws]
@@ -146,7 +146,6 @@ class Prompt:
             self._raws = [self.body[start:end] for start, end in self.spans]
             self._canonical = [self._wire.canonical(raw) for raw in self._raws]
             self.first = 0
-            self.beginning = None
 
     def messages(self, start: int) -> list[tuple[bytes, bytes, Span]]:
         """The messages from `start` on: as they stand in the body, in the form that they keep, and where they stand."""

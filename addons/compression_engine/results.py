@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from compression_engine import statements, tokens, views
+from compression_engine import reminders, statements, tokens, views
 from compression_engine.content import numbered_file
 from compression_engine.content.lines import Line
 from compression_engine.history import Place, Shown
@@ -29,8 +29,6 @@ _LEAST_CHARACTERS = 60
 # Clients cap results far below this (Claude Code: 30,000 characters of output, 25,000 tokens of a file). What is longer
 # is left as it is, always, so that the work for a request is bounded by a rule and not by a clock. In characters.
 _LONGEST = 250_000
-
-_REMINDER = ("<system-reminder>", "</system-reminder>")
 
 _DOCUMENT = re.compile(r"^(?:\{\s*[\"}]|\[\s*[\[{\"\d\]-])", re.MULTILINE)
 
@@ -84,7 +82,7 @@ def fold(text: str, source: Source, shown: Shown, *, may_refer: bool = True) -> 
     earlier = shown if may_refer else Shown()
     pieces: list[_Piece] = []
     first = 1
-    for at, part in enumerate(_split_reminders(text)):
+    for at, part in enumerate(reminders.split(text)):
         pieces += [_Piece(part, is_reminder=True)] if at % 2 else _written(part, first, source, earlier)
         first += part.count("\n")
     kinds = dict.fromkeys(piece.view.kind for piece in pieces if piece.view)
@@ -119,7 +117,7 @@ def _pieces(text: str, source: Source) -> list[_Piece]:
     """The pieces that a written text consists of."""
     code = statements.code_for(source.tool_use_id)
     pieces = []
-    for at, part in enumerate(_split_reminders(text)):
+    for at, part in enumerate(reminders.split(text)):
         if at % 2:
             pieces.append(_Piece(part, is_reminder=True))
         else:
@@ -152,18 +150,6 @@ def _unfolded(pieces: Iterable[_Piece], source: Source, shown: Shown) -> Unfolde
         out.append(stretch.text)
         first += stretch.text.count("\n")
     return Unfolded("".join(out), source.label, readings, output)
-
-
-def _split_reminders(text: str) -> list[str]:
-    """`text` cut around its reminders: every second piece is one."""
-    opening, closing = _REMINDER
-    pieces: list[str] = []
-    at = 0
-    while (start := text.find(opening, at)) >= 0 and (end := text.find(closing, start)) >= 0:
-        end += len(closing)
-        pieces += (text[at:start], text[start:end])
-        at = end
-    return [*pieces, text[at:]]
 
 
 def _written(part: str, first: int, source: Source, shown: Shown) -> list[_Piece]:

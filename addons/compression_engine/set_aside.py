@@ -83,14 +83,14 @@ def write(text: str, call: ToolCall, key: str) -> str | None:
     Lines of output that tell of a failure stay. Reminders in `text` are the caller's to keep.
     """
     said = "".join(reminders.split(text)[::2])
-    line = statements.write_aside(statements.code_for(call.tool_use_id), _about(said, call), key)
-    stub = "\n".join([line, *_kept(said)])
+    reading = numbered_file.read(said)
+    line = statements.write_aside(statements.code_for(call.tool_use_id), _about(said, reading, call), key)
+    stub = "\n".join([line, *(_kept(said) if reading is None else ())])
     return stub if len(stub) <= _MOST_KEPT * len(said) else None
 
 
-def _about(text: str, call: ToolCall) -> str:
-    """What the text is, in a few words."""
-    reading = numbered_file.read(text)
+def _about(text: str, reading: numbered_file.Reading | None, call: ToolCall) -> str:
+    """What the text, a numbered reading or not, is in a few words."""
     count = text.count("\n") + 1
     lines = f"{count} lines" if count > 1 else f"{len(text)} characters"
     if recall.is_about_aside(call):
@@ -117,10 +117,11 @@ def _short(label: str) -> str:
 def _kept(text: str) -> list[str]:
     """What stays of an output: the files that search hits name, since somebody may look for them next, and failures.
 
-    Words like "error" tell of no failure where they stand in the text of a file, in a hit, in a diff or in data.
+    It is no numbered reading: words like "error" tell of no failure in the text of a file. Nor do they in a hit, in a
+    diff or in data.
     """
     lines = text.split("\n")
-    if numbered_file.read(text) is not None or _is_diff(lines) or json_document.read(text.lstrip()) is not None:
+    if _is_diff(lines) or json_document.read(text.lstrip()) is not None:
         return []
     hits = search_hits.find(lines)
     others = [line for line, hit in zip(lines, hits, strict=True) if hit is None and line.strip()]

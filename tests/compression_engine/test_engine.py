@@ -19,8 +19,8 @@ from compression_engine import (
     Policy,
     Rewrite,
     WireFormat,
+    reminders,
     restore,
-    results,
     statements,
 )
 from compression_engine.content import terminal
@@ -123,7 +123,7 @@ def sessions(draw: st.DrawFn) -> list[Any]:
 
 def as_shown(text: str) -> str:
     """What `restore` owes for terminal output: the text as a terminal shows it, reminders verbatim."""
-    return "".join(part if at % 2 else terminal.shown(part) for at, part in enumerate(results._split_reminders(text)))
+    return "".join(part if at % 2 else terminal.shown(part) for at, part in enumerate(reminders.split(text)))
 
 
 slow = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
