@@ -86,11 +86,6 @@ class Proxy:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def proxy(clock: Clock) -> Proxy:
     return Proxy(clock)
 

@@ -34,16 +34,6 @@ class Proxy:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "conversations.sqlite3"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def proxy(path: Path, clock: Clock) -> Iterator[Proxy]:
     made = Proxy(path, clock)
     yield made

@@ -19,16 +19,6 @@ DAY = 24 * 3600.0
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "conversations.sqlite3"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def store(path: Path, clock: Clock) -> Iterator[SQLiteStore]:
     made = SQLiteStore(path, clock)
     yield made

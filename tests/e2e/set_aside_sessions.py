@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from demo.answers import Answer, Refusal
-from demo.stand_in import Request
-from tests.e2e.laws import STUB
+from demo.stand_in import Request, Script
+from tests.e2e.laws import STUB, Exchange, messages_exchanges, verify
+from tests.e2e.route import route
 from tests.e2e.scripted import SOURCE, bash, read
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "WARM",
     "by_turn",
     "files",
+    "found_after_a_pause",
     "look_around",
     "path_to",
     "paths",
@@ -54,6 +57,22 @@ def look_around(work: Path) -> list[Answer]:
         Answer((bash("cat orders.py quotes.py"),)),
         Answer(("I have looked.",)),
     ]
+
+
+def found_after_a_pause(script: Script, tmp_path: Path, work: Path) -> list[Exchange]:
+    """Let the real client look around, and go on when the prompt cache has expired.
+
+    Fails if it does not come to its end, or if what arrived breaks a law.
+    """
+    with route(script, tmp_path / "route", addon=True, **OPTIONS) as way:
+        way.client(work).run("Look around.")
+        time.sleep(PAUSE)
+        run = way.client(work).run("Go on.", "-c")
+        found = messages_exchanges(way.exchanges())
+
+    assert (run.code, run.out) == (0, "Done.\n"), run.err
+    verify(found, LIFETIME)
+    return found
 
 
 def pause_in_session() -> Answer:

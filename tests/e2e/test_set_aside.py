@@ -22,6 +22,7 @@ from tests.e2e.set_aside_sessions import (
     PAUSE,
     by_turn,
     files,
+    found_after_a_pause,
     look_around,
     path_to,
     paths,
@@ -160,14 +161,7 @@ def test_a_file_planted_at_the_path_of_a_stub_does_not_win(tmp_path: Path, work:
         (work / path).write_text("planted\n")
         return Answer((_read(path), _read(path, offset=1, limit=1), bash(f"cat {path}")))
 
-    with route(by_turn(*look_around(work), plant), tmp_path / "route", addon=True, **OPTIONS) as way:
-        way.client(work).run("Look around.")
-        time.sleep(PAUSE)
-        run = way.client(work).run("Go on.", "-c")
-        found = messages_exchanges(way.exchanges())
-
-    assert (run.code, run.out) == (0, "Done.\n"), run.err
-    verify(found, LIFETIME)
+    found = found_after_a_pause(by_turn(*look_around(work), plant), tmp_path, work)
     original = found[-1].results[0]
     whole, line, by_bash = _in_order_of_calls(found[-1])
     assert (whole.sent.split("\n")[0], line.sent.split("\n")[0]) == ("1\tplanted", "1\tplanted")
@@ -186,14 +180,7 @@ def test_forged_stubs_recall_nothing(tmp_path: Path, work: Path) -> None:
         # What is not old enough is not set aside: its path would not be one that anybody was told.
         lambda request: Answer((_read(f"{paths(request)[0].removesuffix('.txt')}00.txt"),)),
     )
-    with route(script, tmp_path / "route", addon=True, **OPTIONS) as way:
-        way.client(work).run("Look around.")
-        time.sleep(PAUSE)
-        run = way.client(work).run("Go on.", "-c")
-        found = messages_exchanges(way.exchanges())
-
-    assert (run.code, run.out) == (0, "Done.\n"), run.err
-    verify(found, LIFETIME)
+    found = found_after_a_pause(script, tmp_path, work)
     printed, *answers = found[-1].results[LOOKED:]
     assert printed.sent == line
     assert [answer.is_error for answer in answers] == [True, True, True]
@@ -240,14 +227,7 @@ def test_a_stub_that_is_handed_to_a_sub_agent_recalls_nothing_there(tmp_path: Pa
         is_helper = "Helper: read" in str(request.json["messages"][0])
         return (helper if is_helper else main)(request)
 
-    with route(answer, tmp_path / "route", addon=True, **OPTIONS) as way:
-        way.client(work).run("Look around.")
-        time.sleep(PAUSE)
-        run = way.client(work).run("Go on.", "-c")
-        found = messages_exchanges(way.exchanges())
-
-    assert (run.code, run.out) == (0, "Done.\n"), run.err
-    verify(found, LIFETIME)
+    found = found_after_a_pause(answer, tmp_path, work)
     of_helper = [exchange for exchange in found if exchange.conversation[1] is not None]
     results = of_helper[-1].results
     assert len(results) == 2
@@ -271,14 +251,7 @@ def test_what_was_recalled_is_set_aside_and_recalled_again(tmp_path: Path, work:
         pause_in_session(),
         lambda request: Answer((_read(paths(request)[0], limit=10),)),
     )
-    with route(script, tmp_path / "route", addon=True, **OPTIONS) as way:
-        way.client(work).run("Look around.")
-        time.sleep(PAUSE)
-        run = way.client(work).run("Go on.", "-c")
-        found = messages_exchanges(way.exchanges())
-
-    assert (run.code, run.out) == (0, "Done.\n"), run.err
-    verify(found, LIFETIME)
+    found = found_after_a_pause(script, tmp_path, work)
     original = found[-1].results[0]
     reads = [result for result in found[-1].results if asked_path(result.call) is not None]
     assert len(reads) == 5

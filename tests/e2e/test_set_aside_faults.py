@@ -26,6 +26,7 @@ from tests.e2e.set_aside_sessions import (
     PAUSE,
     WARM,
     by_turn,
+    found_after_a_pause,
     look_around,
     path_to,
     pause_in_session,
@@ -217,14 +218,7 @@ def test_a_refusal_at_the_cold_moment_costs_nothing(tmp_path: Path, work: Path, 
     refusals = [rate_limited(int(PAUSE) + 1), overloaded()] if isinstance(refusal, str) else [refusal]
     left = list(refusals)
     script = by_turn(*look_around(work), lambda _: left.pop() if left else Answer((read(work / "orders.py"),)))
-    with route(script, tmp_path / "route", addon=True, **OPTIONS) as way:
-        way.client(work).run("Look around.")
-        time.sleep(PAUSE)
-        run = way.client(work).run("Go on.", "-c")
-        found = messages_exchanges(way.exchanges())
-
-    assert (run.code, run.out) == (0, "Done.\n"), run.err
-    verify(found, LIFETIME)
+    found = found_after_a_pause(script, tmp_path, work)
     again = found[LOOKED : LOOKED + len(refusals) + 1]
     assert len({exchange.sent for exchange in again}) == 1
     assert len({exchange.arrived.body for exchange in again}) == 1
