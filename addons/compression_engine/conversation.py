@@ -7,7 +7,7 @@ So the rewritten messages of one request are a prefix of those of the next, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from compression_engine import recall, reminders, set_aside, statements, tokens
@@ -21,7 +21,7 @@ from compression_engine.results import Folded, ResultChange, Source, unfold
 from compression_engine.rules import fold_of
 from compression_engine.set_aside import Candidate
 
-__all__ = ["SET_ASIDE", "Conversation", "Turn", "candidates"]
+__all__ = ["NO_RESULTS", "SET_ASIDE", "Conversation", "Counts", "Turn", "candidates"]
 
 SET_ASIDE = "set-aside"
 """The kind of a result that a line stands for."""
@@ -30,14 +30,30 @@ type Parse = Callable[[bytes], Message]
 type Earlier = Callable[[], Sequence[bytes]]
 
 
+class Counts(NamedTuple):
+    """How many tool results there are: all; failed ones; readings of a file that was read before; recalls."""
+
+    results: int = 0
+    errors: int = 0
+    rereads: int = 0
+    recalled: int = 0
+
+
+NO_RESULTS = Counts()
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What became of one message: a new JSON value for some of its slots (see `_slots`), by their number."""
+    """What became of one message: a new JSON value for some of its slots (see `_slots`), by their number.
+
+    `counts` are those of all messages up to this one.
+    """
 
     tokens: dict[int, bytes] = field(default_factory=dict)
     changes: tuple[ResultChange, ...] = ()
     says_something: bool = False  # whether later messages may depend on it
     splices: tuple[Splice, ...] = ()  # as `tokens`, for the bytes of the message that was fed
+    counts: Counts = NO_RESULTS
 
     def splices_in(self, raw: bytes, parse: Parse) -> tuple[Splice, ...]:
         """As `splices`, for another spelling of the same message."""
@@ -98,6 +114,7 @@ class Conversation:
         self._calls: dict[str, ToolCall] = {}
         self._shown = Shown()
         self._readings: dict[FileRange, Place] = {}  # where each part of a file was read last
+        self._read: set[str] = set()  # the files that were read
         self._changed: dict[str, int] = {}  # by which message the assistant last changed a file
         self._tokens_size = 0
 
@@ -137,12 +154,17 @@ class Conversation:
         slots = _slots(message)
         new: dict[int, bytes] = {}
         changes = []
+        results, errors, rereads, recalls = self.turns[-1].counts if self.turns else NO_RESULTS
         slot = 0
         for number, result in enumerate(message.results):
             call = self._calls.get(result.tool_use_id) or ToolCall(result.tool_use_id, "")
             texts = _decoded(raw, result)
             written = treat(_Result(result, call, Place(len(self.turns), number), texts))
-            changes += written.changes
+            changes += [replace(change, tool=call.tool) for change in written.changes]
+            results += 1
+            errors += result.is_error and not written.recalled
+            rereads += self._is_reread(call) and not written.recalled
+            recalls += written.recalled
             for at, text in written.texts.items():
                 if text != texts[at]:
                     new[slot + at] = encode_string(text, like=raw[result.texts[at].start : result.texts[at].end])
@@ -153,9 +175,18 @@ class Conversation:
                 slot += 1
         splices = tuple(sorted(Splice(*slots[at], token) for at, token in new.items()))
         self._tokens_size += sum(2 * len(token) for token in new.values())
-        turn = Turn(new, tuple(changes), bool(message.calls or message.results), splices)
+        counts = Counts(results, errors, rereads, recalls)
+        turn = Turn(new, tuple(changes), bool(message.calls or message.results), splices, counts)
         self.turns.append(turn)
         return turn
+
+    def _is_reread(self, call: ToolCall) -> bool:
+        """Whether the call reads a file that was read before; it has been read from now on."""
+        if call.reads is None:
+            return False
+        again = call.reads.path in self._read
+        self._read.add(call.reads.path)
+        return again
 
     def _learn(self, call: ToolCall) -> None:
         self._calls[call.tool_use_id] = call._replace(written=None, edits=())

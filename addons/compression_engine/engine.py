@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from compression_engine.body import NotUnderstood, Span, Splice, splice
-from compression_engine.conversation import Conversation
+from compression_engine.conversation import NO_RESULTS, Conversation, Counts
 from compression_engine.formats import FORMATS, Format, WireFormat
 from compression_engine.memory import Memory
 from compression_engine.policy import Policy
@@ -45,6 +45,12 @@ class Rewrite:
     changes: tuple[ResultChange, ...] = ()
     problems: frozenset[str] = frozenset()
     """Exceptions that kept results from being rewritten, by name: mistakes of ours, to be reported."""
+    model: str = ""
+    """The deployment that the body names."""
+    counts: Counts = NO_RESULTS
+    """Of the tool results in the body."""
+    last_message: bytes = b""
+    """As it is sent, JSON."""
 
     @property
     def tokens_removed(self) -> int:
@@ -116,18 +122,27 @@ class Engine:
             if turn.tokens:
                 splices += _moved(turn.splices if raw is form else turn.splices_in(raw, wire.parse), span)
         rest = body
+        last_message = b""
         if prompt.spans:
             # The last message is spelt differently in the next request, so what is kept ends before it.
             last = prompt.spans[-1]
             settled = [one for one in splices if one.end <= last.start]
             sent = (*sent, splice(body, settled, start, last.start))
             rest = splice(body, splices[len(settled) :], last.start)
+            last_message = rest[: len(rest) - (len(body) - last.end)]
             if prompt.count > 1:
                 self._beginnings.add(_beginning(prompt, last, variant, sent), instead_of=before)
         new = b"".join((*sent, rest))
-        if not changes and new == body:
-            return Rewrite(body, Outcome.NOTHING_TO_DO, problems=problems)
-        return Rewrite(new, Outcome.REWRITTEN, changes, problems)
+        is_rewritten = changes or new != body
+        return Rewrite(
+            new if is_rewritten else body,
+            Outcome.REWRITTEN if is_rewritten else Outcome.NOTHING_TO_DO,
+            changes,
+            problems,
+            prompt.request.model,
+            turns[-1].counts if turns else NO_RESULTS,
+            last_message,
+        )
 
 
 def _beginning(prompt: Prompt, last: Span, variant: Hashable, sent: tuple[bytes, ...]) -> Beginning:

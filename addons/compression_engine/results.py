@@ -43,11 +43,15 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ResultChange:
-    """What was done to one rewritten tool result, for statistics. Tokens are tiktoken's o200k_base."""
+    """What was done to one rewritten tool result, for statistics. Tokens are tiktoken's o200k_base.
+
+    `kind` says how it is written now; several ways are joined by a plus sign. `tool` is empty where it is not known.
+    """
 
     kind: str
     tokens_before: int
     tokens_after: int
+    tool: str = ""
 
 
 class Folded(NamedTuple):

@@ -5,10 +5,20 @@ hash of its messages, whichever process sent those before it. Nothing here is ne
 locked, full or corrupt costs savings and no request.
 """
 
-from conversations.conversations import Conversations, Decision, Sent
+from conversations.conversations import Conversations, Decision, Sent, Standing
 from conversations.failsafe_store import FailsafeStore
 from conversations.memory_store import MemoryStore
 from conversations.plan import Rewriting, Terms
 from conversations.sqlite_store import SQLiteStore
 
-__all__ = ["Conversations", "Decision", "FailsafeStore", "MemoryStore", "Rewriting", "SQLiteStore", "Sent", "Terms"]
+__all__ = [
+    "Conversations",
+    "Decision",
+    "FailsafeStore",
+    "MemoryStore",
+    "Rewriting",
+    "SQLiteStore",
+    "Sent",
+    "Standing",
+    "Terms",
+]

@@ -54,7 +54,7 @@ class Branch:
     """A path of a conversation, and how it went out last.
 
     `head` stands for what is cached before the messages, `count` is how many messages the last request had. `version`
-    counts the requests.
+    counts the requests. `holdout`: the conversation is left alone from its first request to its last, for comparison.
     """
 
     id: str
@@ -63,6 +63,7 @@ class Branch:
     cache: Cache
     policy: Policy = field(default_factory=Policy)
     version: int = 0
+    holdout: bool = False
 
 
 class Found(NamedTuple):

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from compression_engine import Policy, Prompt
 from conversations.branch import Branch, Found, Store, new_id
 from conversations.plan import Rewriting, Terms, plan
-from conversations.prompt_cache import is_cold
+from conversations.prompt_cache import is_cold, lifetime_of
 
-__all__ = ["Conversations", "Decision", "Sent"]
+__all__ = ["Conversations", "Decision", "Sent", "Standing"]
 
 _TRIES = 3
 
@@ -24,6 +24,25 @@ class Sent(NamedTuple):
     asked_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a request stands in its conversation, as far as that was known when it came.
+
+    It goes on from the conversation `follows` (empty: from none), whose prompt cache was last used `gap` seconds before
+    and `is_cold` by our reckoning. `prefix_kept`: all that the last request said is said again. `moved`: what was said
+    before is written in another way. `warm_until` is when the cache will certainly have expired, in seconds since 1970.
+    """
+
+    conversation: str
+    follows: str
+    gap: float | None
+    is_cold: bool
+    prefix_kept: bool
+    moved: bool
+    holdout: bool
+    warm_until: float
+
+
 class Conversations:
     """The conversations in a store. For use by one thread at a time; `clock` gives seconds since 1970."""
 
@@ -31,8 +50,8 @@ class Conversations:
         self._store = store
         self._clock = clock
 
-    def decide(self, prompt: Prompt, terms: Terms, last: Found | None = None) -> tuple[Policy, Sent]:
-        """The policy for a request that is sent now, which is remembered before it goes out.
+    def decide(self, prompt: Prompt, terms: Terms, last: Found | None = None) -> tuple[Policy, Sent, Standing]:
+        """The policy for a request that is sent now, which is remembered before it goes out; and what is known of it.
 
         `last` is what the request follows, if that was just looked up.
         """
@@ -44,16 +63,17 @@ class Conversations:
             if self._save(prompt, branch, found):
                 break
         else:
-            branch = self._beside(prompt, terms, now)
-        return branch.policy.up_to(prompt.count), Sent(branch.cache.id, now)
+            found, elsewhere, branch = self._beside(prompt, terms, now)
+        standing = _standing(branch, found, elsewhere, terms, now)
+        return branch.policy.up_to(prompt.count), Sent(branch.cache.id, now), standing
 
-    def _beside(self, prompt: Prompt, terms: Terms, now: float) -> Branch:
+    def _beside(self, prompt: Prompt, terms: Terms, now: float) -> tuple[Found | None, Found | None, Branch]:
         """Others change the branch all the time: the request goes on beside them, from what they did last."""
         found, elsewhere = self._find(prompt, terms, now)
         branch = plan(prompt, found, elsewhere, terms, now, is_warm=True)
         branch = replace(branch, id=new_id(), version=0)
         self._save(prompt, branch, found)
-        return branch
+        return found, elsewhere, branch
 
     def followed(self, prompt: Prompt, terms: Terms) -> Found | None:
         """What the request follows, if it just goes on from the last one in a warm cache."""
@@ -98,6 +118,22 @@ class Conversations:
         return self._store.save(branch, prompt.digests, known)
 
 
+def _standing(branch: Branch, found: Found | None, elsewhere: Found | None, terms: Terms, now: float) -> Standing:
+    last = found or elsewhere
+    before = last.branch if last else None
+    used = before.cache.last_sent if before else None
+    return Standing(
+        branch.id,
+        before.id if before else "",
+        None if used is None else now - used,
+        is_cold=before is not None and is_cold(before.cache, now, terms.lifetime),
+        prefix_kept=last is None or (found is not None and last.goes_on),
+        moved=last is not None and last.branch.policy.up_to(last.known) != branch.policy.up_to(last.known),
+        holdout=branch.holdout,
+        warm_until=now + lifetime_of(branch.cache, terms.lifetime),
+    )
+
+
 def _is_next(prompt: Prompt, found: Found) -> bool:
     """Whether the request follows the last one that was sent on its branch, with one answer in between."""
     return found.goes_on and prompt.answers(found.known) <= 1
@@ -107,21 +143,22 @@ def _is_next(prompt: Prompt, found: Found) -> bool:
 class Decision:
     """Decides about one request: called by the engine, on its thread, with what the request says.
 
-    Afterwards `sent` tells which request is on its way, and `is_measured` whether what the engine makes of it is only
-    looked at, and not sent.
+    Afterwards `sent` tells which request is on its way, `standing` what is known of it, and `is_measured` whether what
+    the engine makes of it is only looked at, and not sent. Without `observed` nothing is only looked at.
     """
 
     conversations: Conversations
-    observed: Conversations
+    observed: Conversations | None
     terms: Terms
     is_billed: bool = True
     sent: Sent | None = None
+    standing: Standing | None = None
     is_measured: bool = field(init=False)
     _last: Found | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Until it is called, take it that nothing may be changed where nothing is to be."""
-        self.is_measured = self.terms.rewriting is Rewriting.NONE
+        self.is_measured = self.observed is not None and self.terms.rewriting is Rewriting.NONE
 
     def __call__(self, prompt: Prompt) -> Policy:
         """The policy for the request."""
@@ -129,8 +166,9 @@ class Decision:
             return Policy()
         if not self.is_billed:
             return self.conversations.preview(prompt, self.terms)
-        policy, self.sent = self.conversations.decide(prompt, self.terms, self._last)
-        if self.is_measured and policy.raw == ((0, prompt.count),):
+        policy, self.sent, self.standing = self.conversations.decide(prompt, self.terms, self._last)
+        is_raw = policy.raw == ((0, prompt.count),)
+        if self.is_measured and self.observed is not None and is_raw and not self.standing.holdout:
             # It goes out as it came. What would have been done is played through beside it.
             return self.observed.decide(prompt, self.terms.as_if_sent())[0]
         self.is_measured = False  # a conversation that went out rewritten goes on so until its cache is cold

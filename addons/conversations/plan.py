@@ -6,6 +6,7 @@ cache is cold, or where the client left behind what is cached, are old results s
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -32,15 +33,18 @@ class Rewriting(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the user wants, and the model's window.
+    """What the user wants, and what else is known of the request.
 
-    `lifetime` of the prompt cache in seconds, None: as each request asks. `window` in tokens.
+    `lifetime` of the prompt cache in seconds, None: as each request asks. `window` of the model in tokens. `holdout` is
+    the share of sessions to be left alone, `session` the client's id of this one, if it has one.
     """
 
     rewriting: Rewriting
     setting: Setting = field(default_factory=Setting)
     lifetime: float | None = None
     window: int = 200_000
+    holdout: float = 0.0
+    session: str = ""
 
     def as_if_sent(self) -> Terms:
         """The most that could be done."""
@@ -49,6 +53,13 @@ class Terms:
     def fills(self, prompt: Prompt, share: float = 1.0) -> bool:
         """Whether the request, as the client wrote it, takes more than a share of the window."""
         return len(prompt.body) > share * self.window * _BYTES_A_TOKEN
+
+    def leaves_alone(self, prompt: Prompt) -> bool:
+        """Whether a conversation that begins like this is one of the holdout: of one session all are, or none."""
+        if not self.holdout:
+            return False
+        drawn = hashlib.sha256(b"holdout " + (self.session.encode() or prompt.digests[0])).digest()
+        return int.from_bytes(drawn[:8]) < self.holdout * 2**64
 
 
 def plan(  # noqa: PLR0913 - each is a thing of its own
@@ -59,6 +70,8 @@ def plan(  # noqa: PLR0913 - each is a thing of its own
     `is_warm`: it is to be taken so, whatever the time.
     """
     last = found or elsewhere
+    if last.branch.holdout if last else terms.leaves_alone(prompt):
+        terms = replace(terms, rewriting=Rewriting.NONE)
     if last is None:
         return _first_seen(prompt, terms, now)
     if found is None or (is_cold(found.branch.cache, now, terms.lifetime) and not is_warm):
@@ -76,7 +89,7 @@ def _first_seen(prompt: Prompt, terms: Terms, now: float) -> Branch:
         # Only what we had set aside could have let it grow so: it never went out like this.
         policy = Policy(aside=prompt.choose(terms.setting))
     cache = Cache(new_id(), prompt.asks_hour, (now,), now if prompt.answered else None)
-    return Branch(new_id(), prompt.head, prompt.count, cache, policy)
+    return Branch(new_id(), prompt.head, prompt.count, cache, policy, holdout=terms.leaves_alone(prompt))
 
 
 def _anew(prompt: Prompt, last: Found, terms: Terms, now: float, *, same: bool) -> Branch:
@@ -118,7 +131,7 @@ def _continued(prompt: Prompt, found: Found, elsewhere: Found | None, terms: Ter
 def _next(prompt: Prompt, last: Found, policy: Policy, cache: Cache, *, same: bool) -> Branch:
     """The branch `last` with this request behind it, or another that leaves it there."""
     branch_id, version = (last.branch.id, last.branch.version + 1) if same else (new_id(), 0)
-    return Branch(branch_id, prompt.head, prompt.count, cache, policy, version)
+    return Branch(branch_id, prompt.head, prompt.count, cache, policy, version, last.branch.holdout)
 
 
 def _range(first: int, end: int) -> tuple[tuple[int, int], ...]:

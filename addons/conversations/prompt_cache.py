@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from conversations.branch import Cache
 
-__all__ = ["is_cold"]
+__all__ = ["is_cold", "lifetime_of"]
 
 _MINUTES_5 = 300.0
 _HOUR = 3600.0
@@ -27,7 +27,12 @@ def is_cold(cache: Cache, now: float, lifetime: float | None = None) -> bool:
     last = cache.last_sent
     if last is None:
         return True  # nothing of it was ever answered
-    if lifetime is None:
-        lifetime = _HOUR if cache.asks_hour else _MINUTES_5
-        lifetime += max(_LEAST_MARGIN, _MARGIN_SHARE * lifetime)
-    return now - last > lifetime
+    return now - last > lifetime_of(cache, lifetime)
+
+
+def lifetime_of(cache: Cache, lifetime: float | None = None) -> float:
+    """How many seconds after its last use `cache` has certainly expired; `lifetime` as for `is_cold`."""
+    if lifetime is not None:
+        return lifetime
+    asked = _HOUR if cache.asks_hour else _MINUTES_5
+    return asked + max(_LEAST_MARGIN, _MARGIN_SHARE * asked)

@@ -19,7 +19,7 @@ from conversations.branch import Branch, Cache, Found, Wanted
 
 __all__ = ["SQLiteStore"]
 
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS caches (
     id TEXT PRIMARY KEY,
@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS branches (
     cache TEXT NOT NULL,
     policy TEXT NOT NULL,
     version INTEGER NOT NULL,
+    holdout INTEGER NOT NULL,
     used_at REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS requests (
@@ -44,7 +45,7 @@ CREATE TABLE IF NOT EXISTS requests (
 CREATE INDEX IF NOT EXISTS requests_by_branch ON requests (branch);
 """
 _FIND = (
-    "SELECT digest, branches.id, head, count, policy, version, caches.id, asks_hour, asked, answered_at"
+    "SELECT digest, branches.id, head, count, policy, version, holdout, caches.id, asks_hour, asked, answered_at"
     " FROM requests JOIN branches ON branches.id = branch JOIN caches ON caches.id = cache WHERE digest IN "
 )
 
@@ -101,11 +102,15 @@ class SQLiteStore:
         cache = branch.cache
         with self._change() as connection:
             done = connection.execute(
-                "INSERT INTO branches (id, head, count, cache, policy, version, used_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+                "INSERT INTO branches (id, head, count, cache, policy, version, holdout, used_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET count = excluded.count, cache = excluded.cache,"
                 " policy = excluded.policy, version = excluded.version, used_at = excluded.used_at"
                 " WHERE version < excluded.version",
-                (branch.id, branch.head, branch.count, cache.id, _text(branch.policy), branch.version, self._clock()),
+                (
+                    *(branch.id, branch.head, branch.count, cache.id, _text(branch.policy)),
+                    *(branch.version, branch.holdout, self._clock()),
+                ),
             )
             if not done.rowcount:
                 return False
@@ -205,8 +210,8 @@ def _make_tables(connection: sqlite3.Connection) -> None:
 
 
 def _branch(row: Sequence[Any]) -> Branch:
-    branch_id, head, count, policy, version, *cache = row
-    return Branch(branch_id, head, count, _cache(cache), _policy(policy), version)
+    branch_id, head, count, policy, version, holdout, *cache = row
+    return Branch(branch_id, head, count, _cache(cache), _policy(policy), version, bool(holdout))
 
 
 def _row(cache: Cache) -> tuple[object, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from compression_engine import SET_ASIDE, Engine, Outcome, Place, Policy, WireFormat, restore
+from compression_engine import SET_ASIDE, Counts, Engine, Outcome, Place, Policy, WireFormat, restore
 from compression_engine.set_aside import key_of
 from tests.compression_engine.bodies import body, call, numbered, result, source_lines, texts, turns, without_marks
 
@@ -349,3 +349,33 @@ def test_what_is_raw_is_in_view_for_what_comes_after_it() -> None:
 def test_a_place_where_nothing_stands_changes_nothing() -> None:
     policy = Policy(aside=(Place(2, 5), Place(90, 0), Place(1, 0)))
     assert rewrite(SESSION, policy) == rewrite(SESSION, Policy())
+
+
+# What is told of a body
+
+
+def test_results_are_counted_by_what_they_are() -> None:
+    engine = Engine()
+    stub = path_in(texts(rewrite(after(reading())))[0])
+    failed = (call("toolu_f", "Bash", command="false"), result("toolu_f", "Exit code 1", is_error=True))
+    messages = after(reading(), failed, reading("toolu_again"), asks(stub))
+    rewritten = engine.rewrite(body(messages, tools=TOOLS, model="made-up"), FORMAT, lambda _: ASIDE)
+    assert rewritten.counts == Counts(results=4, errors=1, rereads=1, recalled=1)
+    assert rewritten.model == "made-up"
+    assert {(change.tool, change.kind) for change in rewritten.changes} >= {("Read", SET_ASIDE)}
+
+
+def test_the_counts_of_the_next_body_include_those_of_the_last() -> None:
+    engine = Engine()
+    messages = after(reading(), output())
+    assert engine.rewrite(body(messages, tools=TOOLS), FORMAT).counts.results == 2
+    messages += reading("toolu_again")
+    assert engine.rewrite(body(messages, tools=TOOLS), FORMAT).counts == Counts(results=3, rereads=1)
+
+
+def test_the_last_message_is_told_as_it_is_sent() -> None:
+    engine = Engine()
+    messages = after(reading(), output())
+    for sent in (messages, messages + list(output())):
+        rewritten = engine.rewrite(body(sent, tools=TOOLS), FORMAT)
+        assert json.loads(rewritten.last_message) == json.loads(rewritten.body)["messages"][-1]

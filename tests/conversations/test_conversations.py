@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from compression_engine import Engine, Place, Policy, Prompt, Setting, WireFormat
-from conversations import Conversations, Decision, MemoryStore, Rewriting, Sent, Terms
+from conversations import Conversations, Decision, MemoryStore, Rewriting, Sent, Standing, Terms
 from conversations.branch import Branch, Store
 from conversations.plan import _BYTES_A_TOKEN
 from tests.compression_engine.bodies import body, call, numbered, result, source_lines
@@ -52,6 +52,7 @@ class Proxy:
         self.observed = Conversations(MemoryStore(), clock)
         self.sent: list[Sent | None] = []
         self.measured = False
+        self.standing: list[Standing] = []
 
     def send(
         self,
@@ -75,6 +76,8 @@ class Proxy:
         Engine().rewrite(raw, FORMAT, decide)
         self.sent.append(decision.sent)
         self.measured = decision.is_measured
+        if decision.standing is not None:
+            self.standing.append(decision.standing)
         if answered is not None and decision.sent is not None:
             self.conversations.settle(decision.sent, answered=answered)
         return policies[0]
@@ -592,3 +595,90 @@ def test_places_never_come_out_of_order(clock: Clock, proxy: Proxy) -> None:
         clock.now += COLD if turn % 3 == 0 else 10
         aside = proxy.send([*session(3), *session(turn, "other")[1:]] if turn % 2 else session(turn)).aside
         assert all(one < other for one, other in pairwise(aside))
+
+
+# What is known of a request
+
+
+def test_a_request_stands_behind_the_last_one_of_its_conversation(clock: Clock, proxy: Proxy) -> None:
+    proxy.send(session(1))
+    clock.now += 10
+    proxy.send(session(2))
+    clock.now += COLD
+    proxy.send(session(6))
+    first, second, third = proxy.standing
+    assert (first.follows, first.gap, first.is_cold, first.moved, first.prefix_kept) == ("", None, False, False, True)
+    assert (second.follows, second.gap, second.is_cold, second.moved) == (first.conversation, 10, False, False)
+    assert (third.follows, third.gap, third.is_cold, third.moved) == (first.conversation, COLD, True, True)
+    assert second.conversation == third.conversation == first.conversation
+    assert second.warm_until == first.warm_until + 10
+
+
+def test_a_fork_names_the_conversation_that_it_left(clock: Clock, proxy: Proxy) -> None:
+    proxy.send(session(3))
+    clock.now += 5
+    proxy.send([*session(2), {"role": "assistant", "content": "No."}, {"role": "user", "content": "Yes."}])
+    main, fork = proxy.standing
+    assert fork.follows == main.conversation != fork.conversation
+    assert not fork.prefix_kept
+    assert fork.gap == 5
+
+
+def test_a_changed_system_prompt_is_told(proxy: Proxy) -> None:
+    proxy.send(session(2))
+    proxy.send(session(3), system="Other rules.")
+    assert not proxy.standing[-1].prefix_kept
+    assert proxy.standing[-1].follows == proxy.standing[0].conversation
+
+
+# Left alone, for comparison
+
+HELD_OUT = replace(TERMS, holdout=1.0)
+
+
+def test_a_holdout_is_left_alone_from_its_first_request_to_its_last(clock: Clock, proxy: Proxy) -> None:
+    proxy.send(session(1), HELD_OUT)
+    for turns in range(2, 6):
+        clock.now += COLD
+        assert proxy.send(session(turns)).raw == ((0, 2 * turns + 1),), "even if there is no holdout any more"
+    fork = [*session(2), {"role": "user", "content": "Now something else."}]
+    assert proxy.send(fork).raw == ((0, len(fork)),)
+    assert all(one.holdout for one in proxy.standing)
+    assert not proxy.measured
+
+
+def test_a_conversation_that_is_under_way_does_not_become_one(clock: Clock, proxy: Proxy) -> None:
+    proxy.send(session(1))
+    clock.now += COLD
+    assert proxy.send(session(2), HELD_OUT) == Policy()
+    assert not proxy.standing[-1].holdout
+
+
+def test_a_holdout_is_as_large_as_was_asked_for_and_goes_by_session(proxy: Proxy) -> None:
+    chosen = set()
+    for number in range(400):
+        terms = replace(TERMS, holdout=0.25, session=f"session-{number}")
+        arms = set()
+        for name in ("main", "helper"):
+            proxy.send(session(1, f"{name}-{number}"), terms)
+            arms.add(proxy.standing[-1].holdout)
+        assert len(arms) == 1, "a sub-agent goes with its session"
+        chosen |= {number} if arms == {True} else set()
+    assert 70 < len(chosen) < 130
+
+
+def test_without_a_session_the_first_message_decides(proxy: Proxy) -> None:
+    terms = replace(TERMS, holdout=0.5)
+    arms = []
+    for number in range(40):
+        proxy.send(session(1, f"{number}"), terms)
+        arms.append(proxy.standing[-1].holdout)
+    assert set(arms) == {True, False}
+
+
+def test_what_is_set_aside_shows_in_what_moved(clock: Clock, proxy: Proxy) -> None:
+    warmed(proxy)
+    clock.now += COLD
+    proxy.send(session(6))
+    proxy.send(session(7))
+    assert [one.moved for one in proxy.standing[-2:]] == [True, False]

@@ -54,6 +54,7 @@ def read(body: bytes) -> Request:
         drops_old_results=edits is not None and b'"clear_tool_uses_' in body[edits.start : edits.end],
         head=_head(body, fields),
         can_read_files=tools is not None and _has_read(body[tools.start : tools.end]),
+        model=_string(body, fields.get("model")) or "",
     )
 
 
@@ -129,7 +130,7 @@ def _call(message: bytes, fields: dict[str, Span]) -> ToolCall:
     name = _string(message, fields.get("name")) or ""
     given = fields.get("input")
     if given is None or message[given.start : given.start + 1] != b"{":
-        return ToolCall(tool_use_id, name)
+        return ToolCall(tool_use_id, name, tool=name)
     inputs = _members_within(message, given)
 
     def text(*names: str) -> str | None:
@@ -143,10 +144,10 @@ def _call(message: bytes, fields: dict[str, Span]) -> ToolCall:
 
     path = text(*_PATHS)
     if path is None:
-        return ToolCall(tool_use_id, text(*_LABELS) or name, command=text("command"))
+        return ToolCall(tool_use_id, text(*_LABELS) or name, command=text("command"), tool=name)
     edit = text(*_EDITS)
     reads = FileRange(path, number("offset"), number("limit")) if name == _READ else None
-    return ToolCall(tool_use_id, path, text(*_CONTENTS), (edit,) if edit else (), reads)
+    return ToolCall(tool_use_id, path, text(*_CONTENTS), (edit,) if edit else (), reads, tool=name)
 
 
 def _result(message: bytes, fields: dict[str, Span]) -> ToolResult:

@@ -21,7 +21,7 @@ class ToolCall(NamedTuple):
     """A tool call by the assistant. `label` is the file, command or search that it is about.
 
     `written` is the whole text that the call gives to that file, `edits` are the texts that it puts into it. `reads` is
-    the part of a file that it asks for, `command` the command line that it runs.
+    the part of a file that it asks for, `command` the command line that it runs. `tool` is the tool's name.
     """
 
     tool_use_id: str
@@ -30,6 +30,7 @@ class ToolCall(NamedTuple):
     edits: tuple[str, ...] = ()
     reads: FileRange | None = None
     command: str | None = None
+    tool: str = ""
 
 
 class ToolResult(NamedTuple):
@@ -53,9 +54,11 @@ class Request(NamedTuple):
 
     `head` stands for what the service caches in front of the messages. `can_read_files` says whether the tools can be
     asked for a file, `drops_old_results` whether the service drops old tool results before the model reads them.
+    `model` is the name of the deployment.
     """
 
     messages: tuple[Span, ...]
     drops_old_results: bool = False
     head: bytes = b""
     can_read_files: bool = False
+    model: str = ""

@@ -43,9 +43,9 @@ def test_calls_are_named_after_what_they_are_about() -> None:
 
 def test_what_the_assistant_writes_is_known() -> None:
     written = call("toolu_1", "Write", file_path="a.py", content="x\ny\n")
-    assert parse(dump(written)).calls == (ToolCall("toolu_1", "a.py", "x\ny\n"),)
+    assert parse(dump(written)).calls == (ToolCall("toolu_1", "a.py", "x\ny\n", tool="Write"),)
     edited = call("toolu_1", "Edit", file_path="a.py", old_string="x", new_string="z")
-    assert parse(dump(edited)).calls == (ToolCall("toolu_1", "a.py", None, ("z",)),)
+    assert parse(dump(edited)).calls == (ToolCall("toolu_1", "a.py", None, ("z",), tool="Edit"),)
 
 
 def test_results_are_found_in_strings_and_in_text_blocks() -> None:
