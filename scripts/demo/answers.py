@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from demo.prompt_cache import BYTES_PER_TOKEN
+
 __all__ = [
-    "BYTES_PER_TOKEN",
     "Answer",
     "Refusal",
     "ToolUse",
@@ -21,7 +22,6 @@ __all__ = [
     "unauthorized",
 ]
 
-BYTES_PER_TOKEN = 4  # a plausible size for usage figures; nobody is billed from them
 _DELTA_CHARACTERS = 40
 
 
@@ -76,10 +76,11 @@ def overloaded() -> Refusal:
     return Refusal(529, _error("overloaded_error", "Overloaded"))
 
 
-def message(answer: Answer, request: bytes) -> dict[str, Any]:
+def message(answer: Answer, request: bytes, usage: Mapping[str, Any]) -> dict[str, Any]:
     """Make the whole message of `answer` to the body `request`: what a client gets that asked for no stream.
 
-    Ids come from the request's bytes, so a repeated request gets the same answer.
+    `usage` is the input side of what is billed. Ids come from the request's bytes, so a repeated request gets the same
+    answer.
     """
     content = [_block(block, request, position) for position, block in enumerate(answer.blocks)]
     calls = any(isinstance(block, ToolUse) for block in answer.blocks)
@@ -91,13 +92,12 @@ def message(answer: Answer, request: bytes) -> dict[str, Any]:
         "content": content,
         "stop_reason": "tool_use" if calls else "end_turn",
         "stop_sequence": None,
-        "usage": _usage(request) | {"output_tokens": max(1, len(_json(content)) // BYTES_PER_TOKEN)},
+        "usage": {**usage, "output_tokens": max(1, len(_json(content)) // BYTES_PER_TOKEN)},
     }
 
 
-def events(answer: Answer, request: bytes) -> Iterator[bytes]:
-    """Yield the stream of `answer` to the body `request`, one server-sent event at a time."""
-    whole = message(answer, request)
+def events(whole: dict[str, Any]) -> Iterator[bytes]:
+    """Yield a message as a stream, one server-sent event at a time."""
     start = whole | {"content": [], "stop_reason": None, "usage": whole["usage"] | {"output_tokens": 1}}
     yield _event({"type": "message_start", "message": start})
     for index, block in enumerate(whole["content"]):
@@ -114,19 +114,6 @@ def events(answer: Answer, request: bytes) -> Iterator[bytes]:
     usage = {"output_tokens": whole["usage"]["output_tokens"]}
     yield _event({"type": "message_delta", "delta": delta, "usage": usage})
     yield _event({"type": "message_stop"})
-
-
-def _usage(request: bytes) -> dict[str, int]:
-    """Count as a service with a prompt cache would: everything before the newest message was seen before."""
-    total = max(1, len(request) // BYTES_PER_TOKEN)
-    messages = json.loads(request).get("messages", [])
-    newest = len(_json(messages[-1])) // BYTES_PER_TOKEN if len(messages) > 1 else total
-    written = min(total, max(1, newest))
-    return {
-        "input_tokens": 1,
-        "cache_creation_input_tokens": written - 1,
-        "cache_read_input_tokens": total - written,
-    }
 
 
 def _block(block: str | ToolUse, request: bytes, position: int) -> dict[str, Any]:

@@ -24,9 +24,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-from demo.answers import BYTES_PER_TOKEN, Answer, Refusal, bad_request, events, message
+from demo.answers import Answer, Refusal, bad_request, events, message
 from demo.certificate import write_certificate
 from demo.conversation import CONVERSATION
+from demo.prompt_cache import BYTES_PER_TOKEN, PromptCache
 from host_rules import FOUNDRY_DOMAINS
 
 __all__ = ["Request", "Script", "StandIn"]
@@ -95,8 +96,12 @@ class StandIn:
     callable that is handed each request. Both are asked from many threads.
     """
 
-    def __init__(self, script: Script = CONVERSATION, hosts: tuple[str, ...] = _HOSTS) -> None:
+    def __init__(
+        self, script: Script = CONVERSATION, hosts: tuple[str, ...] = _HOSTS, cache: PromptCache | None = None
+    ) -> None:
         self._script = script
+        self._cache = cache or PromptCache()
+        self._bills: dict[int, dict[str, Any]] = {}  # by the request's number
         self._hosts = hosts
         self._requests: deque[Request] = deque(maxlen=_REQUESTS_KEPT)
         self._lock = threading.Lock()
@@ -126,6 +131,19 @@ class StandIn:
         """The requests so far, in the order in which they arrived; the newest few hundred of them."""
         with self._lock:
             return list(self._requests)
+
+    @property
+    def bills(self) -> dict[int, dict[str, Any]]:
+        """What was billed so far, as the answers said it: `usage` by the number of the request."""
+        with self._lock:
+            return dict(self._bills)
+
+    def reply(self, answer: Answer, request: Request) -> dict[str, Any]:
+        """Make the message that answers `request`, and remember what it bills."""
+        reply = message(answer, request.plain_body, self._cache.bill(request.plain_body))
+        with self._lock:
+            self._bills[request.number] = reply["usage"]
+        return reply
 
     def record(self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes) -> Request:
         """Remember one request."""
@@ -243,7 +261,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif request.json.get("stream"):
             self._stream(answer, request)
         else:
-            self._send(200, _as_json(message(answer, request.plain_body)), request)
+            self._send(200, _as_json(self.server.stand_in.reply(answer, request)), request)
 
     def _stream(self, answer: Answer, request: Request) -> None:
         self.send_response(200)
@@ -252,7 +270,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.send_header("request-id", request.request_id)
         self.end_headers()
-        for event in events(answer, request.plain_body):
+        for event in events(self.server.stand_in.reply(answer, request)):
             if answer.pause and self.server.stopping.wait(answer.pause):
                 self.close_connection = True
                 return

@@ -26,7 +26,7 @@ class _Stub:
 
     def post(self, body: bytes) -> tuple[tuple[tuple[str, str], ...], list[dict[str, Any]]]:
         self.bodies.append(body)
-        return (), message(self._answers[len(self.bodies) - 1], body)["content"]
+        return (), message(self._answers[len(self.bodies) - 1], body, {})["content"]
 
 
 def held(stub: _Stub, directory: Path) -> list[client.Sent]:
