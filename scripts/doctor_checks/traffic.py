@@ -1,0 +1,73 @@
+"""Whether the last hour's requests were made smaller, from the ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from billing.ledger_reader import LEDGER_FILE, LedgerReader
+
+from billing.entry import Entry
+from doctor_checks.finding import Finding, failed, ok, skipped, warning
+from doctor_checks.request import BODY
+
+__all__ = ["REASONS", "check", "judge"]
+
+NAME = "last hour"
+HOUR = 3600.0
+REWRITTEN = "rewritten"
+
+REASONS: dict[str, tuple[str, str]] = {
+    "nothing-to-do": ("no tool result in it could be written in fewer tokens", ""),
+    "not-understood": ("the body is not of the shape that its format has", "look for an update of this project"),
+    "format-not-rewritten": ("the format is an OpenAI one, which passes as it is", ""),
+    "unknown-format": ("the path is not known", "check the path in ANTHROPIC_FOUNDRY_BASE_URL"),
+    "unreadable-encoding": ("the body's content encoding cannot be undone", ""),
+    "streamed": ("the body was sent on before the addon saw it", "unset mitmproxy's option stream_large_bodies"),
+    "observed": ("the mode is observe, which measures and changes nothing", "give it another foundry_mode"),
+    "holdout": ("the conversation is one of those that are left alone for comparison", ""),
+    "off": ("the mode was switched off", "give it another foundry_mode"),
+    "failed": ("the addon made a mistake", "report what the proxy's log says of it"),
+}
+"""What an entry's outcome means in plain words, and what to do about it."""
+
+
+def check(state_dir: Path, now: float) -> Finding:
+    """What the ledger in `state_dir` says of the hour before `now`, in seconds since 1970."""
+    file = state_dir / LEDGER_FILE
+    if not file.exists():
+        return skipped(NAME, f"no request has been noted in {state_dir} yet")
+    try:
+        entries = list(LedgerReader(file).entries(now - HOUR))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the file, it is this finding
+        said = " ".join(str(error).split()) or type(error).__name__
+        return failed(NAME, f"{file} cannot be read: {said}", f"move {file} away; the proxy then begins a new one")
+    return judge(entries)
+
+
+def judge(entries: Sequence[Entry]) -> Finding:
+    """What the `entries` of an hour say."""
+    entries = [entry for entry in entries if entry.bytes_before != len(BODY)]  # those were the doctor's own
+    if not entries:
+        return skipped(NAME, "no request came through the proxy")
+    answered = [entry for entry in entries if 0 < entry.status < 400]  # noqa: PLR2004
+    if not answered:
+        status = Counter(entry.status for entry in entries).most_common(1)[0][0]
+        said = f"most were refused with {status}" if status else "most did not reach the service"
+        remedy = "see the lines above" if status == 0 else "Claude Code shows what the service says"
+        return warning(NAME, f"{_requests(len(entries))}, none answered: {said}", remedy)
+    smaller = sum(entry.outcome == REWRITTEN for entry in answered)
+    why_not = Counter(entry.outcome for entry in answered if entry.outcome != REWRITTEN)
+    if not smaller:
+        outcome, count = why_not.most_common(1)[0]
+        reason, remedy = REASONS.get(outcome, (outcome, ""))
+        detail = f"{_requests(len(answered))}, none made smaller; of {count} the reason is: {reason}"
+        return warning(NAME, detail, remedy)
+    tokens = sum(entry.tokens_before - entry.tokens_after for entry in answered if entry.outcome == REWRITTEN)
+    others = "".join(f"; {count} {outcome}" for outcome, count in why_not.most_common())
+    return ok(NAME, f"{_requests(len(answered))}, {smaller} made smaller by {tokens:,} o200k_base tokens{others}")
+
+
+def _requests(number: int) -> str:
+    return f"{number} request{'' if number == 1 else 's'}"
