@@ -63,8 +63,8 @@ def check(
     yield judge_resource(settings)
     _, wrong = extra_hosts(environment, settings)
     if wrong:
-        # Not shown: it may be a URL with a password.
-        detail = f"{len(wrong)} of the names are not possible: allowed are {host_rules.NAMED_HOSTS}"
+        names = ", ".join(_USER.sub("", item) for item in wrong)
+        detail = f"{names} is not possible; allowed are {host_rules.NAMED_HOSTS}"
         yield failed("extra hosts", f"{EXTRA_HOSTS}: {detail}", f"correct or unset {EXTRA_HOSTS}")
     yield from judge_gateway(settings, environment, proxy)
     if settings.variables.get(PLAIN_BASE_URL, "").strip() and _is_on(settings):

@@ -73,7 +73,7 @@ def trusting(bundles: Iterable[bytes | None]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for bundle in bundles:
         for pem in _CERTIFICATE.findall(bundle or b""):
-            with contextlib.suppress(ValueError):  # an ssl.SSLError is one too
+            with contextlib.suppress(ValueError, ssl.SSLError):
                 context.load_verify_locations(cadata=ssl.PEM_cert_to_DER_cert(pem.decode("ascii")))
     return context
 

@@ -98,6 +98,8 @@ def exchange(
     received = b""
     while True:
         while b"\r\n\r\n" not in received:
+            if len(received) > MOST_BYTES:
+                raise NoHttpError
             received += _receive(connection, deadline)
         begin, _, received = received.partition(b"\r\n\r\n")
         reply = _parse(begin)
