@@ -1,0 +1,89 @@
+"""The tables of the ledger, and how those of an earlier version become those of this one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+
+__all__ = ["MIGRATIONS", "VERSION", "LaterVersionError", "migrate"]
+
+type Migration = Callable[[sqlite3.Connection], None]
+
+
+class LaterVersionError(sqlite3.DatabaseError):
+    """The file was made by a later version of the program."""
+
+
+def _first(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        """
+        CREATE TABLE requests (
+            id INTEGER PRIMARY KEY,
+            at REAL NOT NULL,
+            conversation TEXT NOT NULL,
+            follows TEXT NOT NULL,
+            session TEXT NOT NULL,
+            deployment TEXT NOT NULL,
+            model TEXT NOT NULL,
+            endpoint TEXT NOT NULL,
+            mode TEXT NOT NULL,
+            holdout INTEGER NOT NULL,
+            outcome TEXT NOT NULL,
+            status INTEGER NOT NULL,
+            ending TEXT NOT NULL,
+            bytes_before INTEGER NOT NULL,
+            bytes_after INTEGER NOT NULL,
+            added_ms REAL NOT NULL,
+            gap REAL,
+            is_cold INTEGER NOT NULL,
+            moved INTEGER NOT NULL,
+            prefix_kept INTEGER NOT NULL,
+            set_aside INTEGER NOT NULL,
+            recalled INTEGER NOT NULL,
+            results INTEGER NOT NULL,
+            errors INTEGER NOT NULL,
+            rereads INTEGER NOT NULL,
+            counted INTEGER NOT NULL,
+            changes TEXT NOT NULL,
+            uncached INTEGER,
+            cache_read INTEGER,
+            cache_write_5m INTEGER,
+            cache_write_1h INTEGER,
+            output INTEGER
+        )
+        """
+    )
+    connection.execute("CREATE INDEX requests_by_time ON requests (at)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first,)
+"""Each takes a file from its place in this list to the next version; 0 is an empty file."""
+
+VERSION = len(MIGRATIONS)
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Bring the file behind `connection` to the newest version, each step whole or not at all.
+
+    Raises:
+        LaterVersionError: it is beyond that.
+        sqlite3.Error: whatever else keeps it from being done.
+
+    """
+    while (version := _version(connection)) < len(migrations):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if _version(connection) == version:  # nobody else has done it meanwhile
+                migrations[version](connection)
+                connection.execute(f"PRAGMA user_version = {version + 1}")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+    if version > len(migrations):
+        raise LaterVersionError(f"made by a later version of Foundry Compress, with schema {version}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -1,0 +1,129 @@
+"""Reads what was billed out of an answer while its bytes pass.
+
+mitmproxy calls the tap for every chunk and sends on what it returns; had it raised, the client would get nothing more.
+So whatever goes wrong in here ends the reading and never the stream, and what comes in goes out: the same bytes, none
+held back.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from billing.answer_formats import ANSWERS, Seen
+from billing.content_decoding import decoder_for
+from billing.usage import Usage
+
+__all__ = ["UsageTap"]
+
+# Events that matter are some hundred bytes, and answers end where the model's output does: what is larger is not read.
+_LARGEST_EVENT = 1024 * 1024
+_LARGEST_DOCUMENT = 16 * 1024 * 1024
+# How much is read of one answer at all, so that a few bytes cannot unfold to work without an end.
+_MOST_READ = 256 * 1024 * 1024
+
+_EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_LONGEST_END = 4
+
+
+class UsageTap:
+    """For one answer: call it with each chunk, and with b"" at the end; it returns the chunk.
+
+    `endpoint` is the value of a `host_rules.Endpoint`; of others, and of content encodings that are not known, nothing
+    is read.
+    """
+
+    def __init__(self, endpoint: str, content_type: str, content_encoding: str) -> None:
+        self._seen = Seen()
+        self.problem = ""
+        """The name of the exception that ended the reading; empty if none did."""
+        self._answer = ANSWERS.get(endpoint)
+        self._decode = decoder_for(content_encoding)
+        self._is_stream = "event-stream" in content_type.lower()
+        self._is_reading = self._answer is not None and self._decode is not None
+        self._rest = bytearray()
+        self._looked = 0  # so much of the rest holds no end of an event
+        self._read = 0
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the answer has told of so far."""
+        return self._seen.usage
+
+    @property
+    def model(self) -> str:
+        """As the answer names it; empty if it has not."""
+        return self._seen.model
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the answer has come to its own end, and has not just ended."""
+        return self._seen.is_complete
+
+    def __call__(self, data: bytes) -> bytes:
+        """Look at `data`, and hand it back."""
+        if self._is_reading:
+            try:
+                self._take(data)
+            except BaseException as error:  # noqa: BLE001 - see the module's docstring; nothing here waits or yields
+                self.problem = type(error).__name__
+                self._is_reading = False
+                self._rest.clear()
+        return data
+
+    def _take(self, data: bytes) -> None:
+        assert self._decode is not None  # noqa: S101 - else it is not reading
+        for piece in self._decode(data):
+            self._read += len(piece)
+            if self._read > _MOST_READ:
+                raise OverflowError
+            self._rest += piece
+            if self._is_stream:
+                self._take_events()
+            elif len(self._rest) > _LARGEST_DOCUMENT:
+                raise OverflowError
+        if not data:
+            if self._is_stream:
+                self._take_event(bytes(self._rest))
+            else:
+                self._take_document()
+            self._is_reading = False
+
+    def _take_events(self) -> None:
+        rest = self._rest
+        start = 0
+        for end in _EVENT_END.finditer(rest, max(0, self._looked - _LONGEST_END)):
+            self._take_event(bytes(rest[start : end.start()]))
+            start = end.end()
+        if start:
+            del rest[:start]
+        self._looked = len(rest)
+        if self._looked > _LARGEST_EVENT:
+            raise OverflowError
+
+    def _take_event(self, event: bytes) -> None:
+        assert self._answer is not None  # noqa: S101 - else it is not reading
+        if not any(mark in event for mark in self._answer.marks):
+            return
+        lines = _LINE_END.split(event.removeprefix(b"\xef\xbb\xbf"))
+        text = b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:"))
+        if (found := _parsed(text)) is not None:
+            self._seen = self._answer.event(self._seen, found)
+
+    def _take_document(self) -> None:
+        assert self._answer is not None  # noqa: S101 - else it is not reading
+        if (found := _parsed(bytes(self._rest))) is not None:
+            self._seen = self._answer.document(self._seen, found)
+        self._rest.clear()
+
+
+def _parsed(text: bytes) -> dict[str, Any] | None:
+    """The JSON object that `text` is; None if it is none."""
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
