@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
-from billing.ledger_reader import LEDGER_FILE, LedgerReader
-
 from billing.entry import Entry
+from billing.ledger import LEDGER_FILE
+from billing.ledger_reader import LedgerError, LedgerReader
 from doctor_checks.finding import Finding, failed, ok, skipped, warning
 from doctor_checks.request import BODY
 
@@ -39,10 +40,11 @@ def check(state_dir: Path, now: float) -> Finding:
     if not file.exists():
         return skipped(NAME, f"no request has been noted in {state_dir} yet")
     try:
-        entries = list(LedgerReader(file).entries(now - HOUR))
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with the file, it is this finding
-        said = " ".join(str(error).split()) or type(error).__name__
-        return failed(NAME, f"{file} cannot be read: {said}", f"move {file} away; the proxy then begins a new one")
+        with closing(LedgerReader(file)) as reader:
+            entries = list(reader.entries(now - HOUR))
+    except LedgerError as error:
+        detail, _, remedy = str(error).rpartition(": ")
+        return failed(NAME, detail, remedy)
     return judge(entries)
 
 
