@@ -151,7 +151,7 @@ def judge_no_proxy(settings: ClientSettings, host: str, proxy: Look) -> Finding:
 
 def judge_trust(settings: ClientSettings, certificate: Path | None, proxy: Look) -> Finding:
     """Whether Claude Code trusts the authority whose `certificate` this is."""
-    by_hand = proxy.kind is Kind.ADDON
+    by_hand = proxy.is_own_addon
     remedy = f"set {TRUSTED}={certificate}" if certificate else "start scripts/make_ca, which says what to set it to"
     given = settings.variables.get(TRUSTED, "")
     if not given and by_hand:

@@ -91,8 +91,12 @@ class Examination:
 
     def _proxy(self) -> Iterator[Finding]:
         yield proxy.judge(self._look)
-        if differing := proxy.judge_spellings(self._settings):
-            yield differing
+        for further in (
+            proxy.judge_client(self._settings, self._look),
+            proxy.judge_spellings(self._settings),
+        ):
+            if further:
+                yield further
 
     def _client(self) -> Iterator[Finding]:
         from doctor_checks import client
@@ -124,7 +128,7 @@ class Examination:
 
     @property
     def _by_addon(self) -> bool:
-        return self._look.kind is proxy.Kind.ADDON and self._look.mode != "off"
+        return self._look.is_own_addon and self._look.mode != "off"
 
     def _request_to(self, target: Target) -> Finding:
         from doctor_checks import request

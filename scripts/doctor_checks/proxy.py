@@ -16,7 +16,7 @@ from launcher import corporate_proxy
 from launcher.client_settings import ClientSettings
 from launcher.errors import LauncherError
 
-__all__ = ["Kind", "Look", "NamedProxy", "Unusable", "judge", "judge_spellings", "look", "name_proxy"]
+__all__ = ["Kind", "Look", "NamedProxy", "Unusable", "judge", "judge_client", "judge_spellings", "look", "name_proxy"]
 
 SECONDS = 5.0
 NAME = "proxy"
@@ -70,6 +70,11 @@ class Look:
     """Of an addon its version; else what went wrong."""
     mode: str = ""
     """The addon's; empty if it does not tell."""
+
+    @property
+    def is_own_addon(self) -> bool:
+        """Whether the addon is there, on this machine, so that its authority is the one that lies here."""
+        return self.kind is Kind.ADDON and bool(self.mode)
 
     @property
     def is_required(self) -> bool:
@@ -194,6 +199,21 @@ def _judge_addon(seen: Look, where: str) -> Finding:
     if seen.mode == "observe":
         return warning(NAME, f"{detail}: it measures, and changes nothing", "give it another foundry_mode")
     return ok(NAME, detail)
+
+
+def judge_client(settings: ClientSettings, seen: Look) -> Finding | None:
+    """Whether Claude Code itself is told of the proxy that the doctor was told of."""
+    if not seen.is_required or seen.kind is not Kind.ADDON or seen.proxy is None:
+        return None
+    own = name_proxy(settings, None)
+    if isinstance(own, NamedProxy) and (own.host, own.port) == (seen.proxy.host, seen.proxy.port):
+        return None
+    other = f"names another ({own.address})" if isinstance(own, NamedProxy) else "is not set"
+    return warning(
+        "HTTPS_PROXY",
+        f"{other}, so a Claude Code that is started here goes past this proxy",
+        f"set HTTPS_PROXY={seen.proxy.scheme}://{seen.proxy.address}",
+    )
 
 
 def judge_spellings(settings: ClientSettings) -> Finding | None:

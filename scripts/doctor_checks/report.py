@@ -17,7 +17,7 @@ __all__ = ["as_json", "as_text", "summary", "without_secrets"]
 _COLOURS = {Verdict.OK: "32", Verdict.WARNING: "33", Verdict.FAILED: "1;31", Verdict.SKIPPED: "2"}
 _VERDICT_WIDTH = max(len(verdict) for verdict in Verdict) + 2
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|AUTH", re.IGNORECASE)
-_LEAST_SECRET = 6  # characters: shorter ones would take ordinary words out
+_LEAST_SECRET = 8  # characters: shorter ones would take ordinary words out
 
 
 def as_text(findings: Sequence[Finding], width: int | None, *, colour: bool) -> Iterator[str]:
@@ -62,7 +62,7 @@ def as_json(findings: Iterable[Finding], verdict: Verdict) -> str:
 def without_secrets(finding: Finding, variables: Mapping[str, str]) -> Finding:
     """`finding` without anything that `variables` hold secret. No check says such a thing; this makes sure."""
     detail, remedy = finding.detail, finding.remedy
-    for secret in secrets(variables):
+    for secret in sorted(secrets(variables), key=len, reverse=True):  # one may be a part of another
         detail, remedy = detail.replace(secret, "…"), remedy.replace(secret, "…")
     return replace(finding, detail=detail, remedy=remedy)
 

@@ -201,6 +201,13 @@ def test_the_file_of_authorities_where_there_is_none_of_ours(tmp_path: Path, cer
     assert check(tmp_path, variables, ADDON)["NODE_EXTRA_CA_CERTS"].verdict is Verdict.SKIPPED
 
 
+def test_an_addon_on_another_machine_has_another_authority(tmp_path: Path, certificate: Path) -> None:
+    other = certificate_authority.ensure(tmp_path / "other").certificate_path
+    there = Look(Kind.ADDON, NamedProxy("http", "proxy.example", 8080, "HTTPS_PROXY in the environment"))
+    found = check(tmp_path, {**SET_UP, "NODE_EXTRA_CA_CERTS": str(other)}, there, certificate)
+    assert found["NODE_EXTRA_CA_CERTS"].verdict is Verdict.OK
+
+
 def test_managed_settings_stand_in_the_launcher_s_way(tmp_path: Path, certificate: Path) -> None:
     managed = {"HTTPS_PROXY": "http://somebody:hunter2@proxy.example:3128"}
     other = Look(Kind.OTHER, NamedProxy("http", "proxy.example", 3128, "HTTPS_PROXY in a file"))

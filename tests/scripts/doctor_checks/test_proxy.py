@@ -174,6 +174,20 @@ def test_an_ipv6_address_is_written_in_brackets(tmp_path: Path) -> None:
     assert (named.host, named.address) == ("::1", "[::1]:8080")
 
 
+def test_claude_code_is_not_told_of_the_proxy_that_was_asked_about(tmp_path: Path) -> None:
+    with speaking(saying(ADDON)) as port:
+        url = f"http://127.0.0.1:{port}"
+        seen = proxy.look(proxy.name_proxy(settings(tmp_path), url))
+    for own, word in (({}, "is not set"), ({"HTTPS_PROXY": "http://a:hunter2@other:1"}, "another (other:1)")):
+        found = proxy.judge_client(settings(tmp_path, **own), seen)
+        assert found
+        assert found.verdict is Verdict.WARNING
+        assert word in found.detail
+        assert found.remedy == f"set HTTPS_PROXY={url}"
+    assert proxy.judge_client(settings(tmp_path, HTTPS_PROXY=url), seen) is None
+    assert proxy.judge_client(settings(tmp_path), Look(Kind.NONE)) is None
+
+
 def test_two_spellings_that_differ(tmp_path: Path) -> None:
     one, other = "http://127.0.0.1:1", "http://127.0.0.1:2"
     assert proxy.judge_spellings(settings(tmp_path, HTTPS_PROXY=one)) is None
