@@ -14,7 +14,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -38,10 +37,11 @@ import leaf_certificate  # noqa: E402
 import local_status  # noqa: E402
 import mitmproxy_settings  # noqa: E402
 from arrivals import Arrivals  # noqa: E402
+from billing.ledger import LEDGER_FILE, Ledger  # noqa: E402
+from bookkeeper import Bookkeeper, Pending, session_of  # noqa: E402
 from certificate_authority import Authority, AuthorityError, ensure  # noqa: E402
 from conversations import Sent  # noqa: E402
 from foundry_options import Mode, Settings  # noqa: E402
-from host_rules import Endpoint  # noqa: E402
 from notices import Notices, where_it_broke  # noqa: E402
 from request_log import log_request  # noqa: E402
 from request_rewriter import RequestRewriter  # noqa: E402
@@ -68,7 +68,10 @@ class FoundryCompress:
         self._authority_for: tuple[Path, tuple[str, ...]] | None = None
         self._rewriter: RequestRewriter | None = None
         self._totals = Totals()
-        self._unanswered: WeakKeyDictionary[http.HTTPFlow, tuple[Treatment, Sent | None]] = WeakKeyDictionary()
+        self._bookkeeper: Bookkeeper | None = None
+        self._ledger_for: tuple[Path, int, int] | None = None
+        self._unsettled: WeakKeyDictionary[http.HTTPFlow, Sent | None] = WeakKeyDictionary()
+        self._unended: WeakKeyDictionary[http.HTTPFlow, tuple[Bookkeeper, Pending]] = WeakKeyDictionary()
         self._notices = Notices()
         self._set_for_user: dict[str, object] = {}
         self._is_running = False
@@ -101,8 +104,25 @@ class FoundryCompress:
             self._rewriter = RequestRewriter(settings, self._notices)
         else:
             self._rewriter.apply(settings)
+        self._use_ledger(settings)
         if self._is_running and settings != before:
             self._say_state()
+
+    def _use_ledger(self, settings: Settings) -> None:
+        wanted = (settings.state_dir, settings.keep_days, settings.keep_mb)
+        if self._ledger_for == wanted:
+            return
+        if self._bookkeeper is not None:
+            self._bookkeeper.close()
+        folder = settings.state_dir
+        ledger = Ledger(
+            folder / LEDGER_FILE,
+            lambda reason: self._notices.ledger_unusable(folder, reason),
+            keep_days=settings.keep_days,
+            keep_mb=settings.keep_mb,
+        )
+        self._bookkeeper = Bookkeeper(ledger, self._totals.add)
+        self._ledger_for = wanted
 
     def _use_authority(self, extra_hosts: tuple[str, ...]) -> None:
         """See to it that the certificate authority exists before mitmproxy looks for it, and let mitmproxy look."""
@@ -151,6 +171,10 @@ class FoundryCompress:
         if self._rewriter is not None:
             self._rewriter.close()
             self._rewriter = None
+        if self._bookkeeper is not None:
+            self._bookkeeper.close()
+            self._bookkeeper = None
+            self._ledger_for = None
 
     def _say_state(self) -> None:
         assert self._settings is not None  # noqa: S101 - callers have checked
@@ -196,7 +220,7 @@ class FoundryCompress:
             if data.context.server.address is None:
                 return  # the client speaks TLS to the proxy itself; where it wants to go comes inside
             host = _destination(data.context)
-            if self._is_foundry(host) and self._mode is not Mode.OFF:
+            if self._is_foundry(host) and self._looks_in:
                 leaf_certificate.prepare(ctx.master, host)
                 self._arrivals.foundry()
                 look_into = True
@@ -235,27 +259,31 @@ class FoundryCompress:
                 await self._foundry_request(flow)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Count what was saved, and let responses pass while they come in.
-
-        By True, never by a function: one that raised would cost the client everything.
-        """
+        """Note whether the service answers, and let responses pass while they come in, past the usage tap."""
         with self._fail_open("responseheaders"):
-            treatment, sent = self._unanswered.pop(flow, (None, None))
-            answered = bool(flow.response and flow.response.status_code < HTTPStatus.BAD_REQUEST)
-            if treatment and answered:
-                self._totals.count_answered(treatment)
-            if self._rewriter is not None:
-                self._rewriter.settle(sent, answered=answered)
             if flow.response and flow.live and not flow.error and not flow.is_replay and not flow.response.stream:
                 flow.response.stream = True
+            answered = bool(flow.response and flow.response.status_code < HTTPStatus.BAD_REQUEST)
+            if self._rewriter is not None:
+                self._rewriter.settle(self._unsettled.pop(flow, None), answered=answered)
+            unended = self._unended.get(flow)
+            if unended is not None and flow.response and flow.response.stream is True:
+                bookkeeper, pending = unended
+                flow.response.stream = bookkeeper.listen(pending, flow.response)
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        """Write down what the service billed."""
+        with self._fail_open("response"):
+            self._end(flow)
 
     def error(self, flow: http.HTTPFlow) -> None:
         """Say why a request did not get to Foundry."""
         with self._fail_open("error"):
-            _, sent = self._unanswered.pop(flow, (None, None))
+            sent = self._unsettled.pop(flow, None)
             client_left = not flow.server_conn.error and flow.error is not None and flow.error.msg == CLIENT_LEFT
             if self._rewriter is not None and not client_left:  # else the service may be at it all the same
                 self._rewriter.settle(sent, answered=False)
+            self._end(flow, client_left=client_left, broken=True)
             self._look_for_upstream_error(flow, _host(flow))
 
     def _look_for_upstream_error(self, flow: http.HTTPFlow, host: str) -> None:
@@ -267,25 +295,31 @@ class FoundryCompress:
 
     async def _foundry_request(self, flow: http.HTTPFlow) -> None:
         host = _host(flow)
-        if flow.request.method != "POST" or self._rewriter is None or self._mode is Mode.OFF:
+        if flow.request.method != "POST" or self._rewriter is None or self._bookkeeper is None or not self._looks_in:
             return
         if not self._is_foundry(host):
             return
+        started = time.perf_counter()
         self._arrivals.foundry()
         endpoint = host_rules.endpoint(host, flow.request.path, self._extra_hosts)
         if endpoint is None:
             self._notices.unknown_format(host, flow.request.path)
-            self._totals.count(Treatment(UNKNOWN_FORMAT))
-            return
-        started = time.perf_counter()
-        treatment, sent = await self._rewriter.treat(flow.request, endpoint)
-        milliseconds = (time.perf_counter() - started) * 1000
-        if endpoint is not Endpoint.COUNT_TOKENS:  # nobody pays for those
-            self._totals.count(treatment)
-            self._unanswered[flow] = (replace(treatment, body=None), sent)
-        log_request(host_rules.normalise_host(host), endpoint, treatment, milliseconds)
+            treatment = Treatment(UNKNOWN_FORMAT)
+        else:
+            treatment, sent = await self._rewriter.treat(flow.request, endpoint, session_of(flow.request))
+            self._unsettled[flow] = sent
+        pending = self._bookkeeper.note(
+            flow.request, host, endpoint, mode=self._mode, treatment=treatment, started=started
+        )
+        self._unended[flow] = (self._bookkeeper, pending)
         if treatment.body is not None:
             flow.request.content = treatment.body  # last: had anything failed, the client's bytes would stand
+
+    def _end(self, flow: http.HTTPFlow, *, client_left: bool = False, broken: bool = False) -> None:
+        if unended := self._unended.pop(flow, None):
+            bookkeeper, pending = unended
+            entry = bookkeeper.end(pending, client_left=client_left, broken=broken)
+            log_request(host_rules.normalise_host(pending.host), entry)
 
     # What foundry.local tells
 
@@ -300,6 +334,11 @@ class FoundryCompress:
     @property
     def _mode(self) -> Mode:
         return self._settings.mode if self._settings else Mode.OFF
+
+    @property
+    def _looks_in(self) -> bool:
+        """Whether requests are looked at. When the mode has become off they are as long as that costs less than not."""
+        return self._mode is not Mode.OFF or bool(self._bookkeeper and self._bookkeeper.warm())
 
     @property
     def _extra_hosts(self) -> tuple[str, ...]:

@@ -44,7 +44,8 @@ class Settings:
     """What the options say.
 
     `extra_hosts` are normalised names, sorted; `cache_lifetime` is in seconds, None: as each request asks; `recent` and
-    `least` are tokens, see `compression_engine.Setting`.
+    `least` are tokens, see `compression_engine.Setting`; `holdout` is a share from 0 to 1; `keep_days` and `keep_mb`
+    bound the ledger.
     """
 
     mode: Mode
@@ -54,6 +55,9 @@ class Settings:
     state_dir: Path
     recent: int
     least: int
+    holdout: float = 0.0
+    keep_days: int = 90
+    keep_mb: int = 256
 
 
 _DECLARED: tuple[tuple[str, str, str], ...] = (
@@ -92,11 +96,30 @@ _DECLARED: tuple[tuple[str, str, str], ...] = (
         str(Setting().least),
         "Mode balanced: how many tokens a result must have to be set aside.",
     ),
+    (
+        "foundry_holdout",
+        "0",
+        "Percentage of sessions that are left alone, so that the report can compare them with the others.",
+    ),
+    (
+        "foundry_keep_days",
+        "90",
+        "How many days the ledger of requests goes back.",
+    ),
+    (
+        "foundry_keep_mb",
+        "256",
+        "How many megabytes the ledger may take; the oldest requests go first.",
+    ),
 )
 
 OPTION_NAMES = frozenset(name for name, _, _ in _DECLARED)
 _MEMORY_MB = range(1, 65_537)
 _TOKENS = range(10_000_001)
+_KEEP_DAYS = range(1, 3_651)
+_KEEP_MB = range(1, 65_537)
+_PERCENT = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,4})?")
+_WHOLE = 100.0
 _CACHE_TTLS = {"auto": None, "5m": 300.0, "1h": 3600.0}
 _SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?")
 
@@ -140,6 +163,9 @@ def read_settings(options: OptManager, environment: Mapping[str, str]) -> Settin
         state_dir=_state_dir(options.foundry_state_dir),
         recent=_number("foundry_recent_tokens", options.foundry_recent_tokens, _TOKENS),
         least=_number("foundry_least_tokens", options.foundry_least_tokens, _TOKENS),
+        holdout=_share("foundry_holdout", options.foundry_holdout),
+        keep_days=_number("foundry_keep_days", options.foundry_keep_days, _KEEP_DAYS),
+        keep_mb=_number("foundry_keep_mb", options.foundry_keep_mb, _KEEP_MB),
     )
 
 
@@ -150,6 +176,12 @@ def _number(name: str, value: str, possible: range) -> int:
         f"{name}: {_shown(value)} is not possible; "
         f"allowed is a whole number from {possible.start} to {possible.stop - 1}"
     )
+
+
+def _share(name: str, value: str) -> float:
+    if _PERCENT.fullmatch(value) and float(value) <= _WHOLE:
+        return float(value) / _WHOLE
+    raise OptionsError(f"{name}: {_shown(value)} is not possible; allowed is a percentage from 0 to 100")
 
 
 def _cache_lifetime(value: str) -> float | None:

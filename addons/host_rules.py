@@ -23,6 +23,7 @@ __all__ = [
     "FOUNDRY_SCOPE",
     "NAMED_HOSTS",
     "Endpoint",
+    "deployment",
     "endpoint",
     "is_foundry_host",
     "named_host",
@@ -87,6 +88,15 @@ _GATEWAY_PATHS: tuple[tuple[str, Endpoint], ...] = (
 
 _FOUNDRY_TABLE = tuple((re.compile(path), kind) for path, kind in _PATHS)
 _GATEWAY_TABLE = tuple((re.compile(path), kind) for path, kind in _GATEWAY_PATHS)
+
+
+_DEPLOYMENT = re.compile(r"/openai/deployments/([^/?]+)/")
+
+
+def deployment(path: str) -> str:
+    """The deployment that a path names; empty if it names none, since then the body does."""
+    found = _DEPLOYMENT.search(path)
+    return urllib.parse.unquote(found[1]) if found else ""
 
 
 def normalise_host(host: str) -> str:

@@ -92,6 +92,14 @@ class Notices:
             "until it can, old results may stay in view where they could be set aside; see foundry_state_dir",
         )
 
+    def ledger_unusable(self, folder: object, reason: str) -> None:
+        """What requests cost cannot be written down."""
+        self._once(
+            "ledger-unusable",
+            f"What requests cost cannot be written down in {folder} ({ascii(reason[:_SHOWN_ERROR])[1:-1]}): the report "
+            "will lack them if it stays so; requests are treated as usual; see foundry_state_dir",
+        )
+
     def only_other_hosts(self, connections: int) -> None:
         """Clients use this proxy, but not for Foundry."""
         self._once(

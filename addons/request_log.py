@@ -10,7 +10,8 @@ import logging
 
 from mitmproxy.log import LegacyLogEvents
 
-from treatment import Treatment
+from billing.entry import Entry
+from billing.usage import Usage
 
 __all__ = ["log_request"]
 
@@ -30,17 +31,27 @@ logger.propagate = False
 logger.setLevel(logging.INFO)
 logger.handlers = [_PastAddons()]  # not one more each time that the script is reloaded
 
+_NONE = Usage()
 
-def log_request(host: str, path: str, treatment: Treatment, milliseconds: float) -> None:
-    """Tell of one request; `path` is the kind of its path, `milliseconds` are what it waited for us."""
+
+def log_request(host: str, entry: Entry) -> None:
+    """Tell of one request, once it has ended. Where nothing is known of what was billed, the figures are 0."""
+    usage = entry.usage or _NONE
     logger.info(
-        "host=%s path=%s outcome=%s tokens_removed=%d set_aside=%d bytes_before=%d bytes_after=%d ms=%.1f",
+        "host=%s path=%s outcome=%s tokens_removed=%d set_aside=%d bytes_before=%d bytes_after=%d ms=%.1f"
+        " status=%d ending=%s uncached=%d cache_read=%d cache_write=%d output=%d",
         host,
-        path,
-        treatment.outcome,
-        treatment.tokens_removed,
-        treatment.set_aside,
-        treatment.bytes_before,
-        treatment.bytes_after,
-        milliseconds,
+        entry.endpoint,
+        entry.outcome,
+        entry.tokens_before - entry.tokens_after,
+        entry.set_aside,
+        entry.bytes_before,
+        entry.bytes_after,
+        entry.added_ms,
+        entry.status,
+        entry.ending,
+        usage.uncached,
+        usage.cache_read,
+        usage.cache_write,
+        usage.output,
     )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 from mitmproxy.http import Request
 
-from compression_engine import Engine, Setting
+from compression_engine import Engine, Outcome, Setting
 from conversations import Conversations, Decision, FailsafeStore, MemoryStore, Rewriting, Sent, SQLiteStore, Terms
 from engine_worker import EngineWorker
 from foundry_options import Mode, Settings
 from host_rules import Endpoint
 from notices import Notices
-from treatment import Treatment, treat
+from treatment import OFF, Treatment, treat
 
 __all__ = ["SETTLE_SECONDS", "STATE_FILE", "RequestRewriter"]
 
@@ -23,14 +24,19 @@ STATE_FILE = "conversations.sqlite3"
 SETTLE_SECONDS = 1.0
 """How long the note that a request was answered waits. Until then it counts as answered, for all that is known."""
 
-_REWRITING = {Mode.OBSERVE: Rewriting.NONE, Mode.LOSSLESS: Rewriting.LOSSLESS, Mode.BALANCED: Rewriting.SET_ASIDE}
+_REWRITING = {
+    Mode.OFF: Rewriting.NONE,  # what went out rewritten goes on so until its cache is cold
+    Mode.OBSERVE: Rewriting.NONE,
+    Mode.LOSSLESS: Rewriting.LOSSLESS,
+    Mode.BALANCED: Rewriting.SET_ASIDE,
+}
 # The context windows of Claude models, in tokens; the long one is asked for with a beta header.
 _WINDOW, _LONG_WINDOW = 200_000, 1_000_000
 _ASKS_LONG_WINDOW = "context-1m"
 
 
 class RequestRewriter:
-    """What the requests of one process share. `settings` must not be those of the mode off when a request comes."""
+    """What the requests of one process share."""
 
     def __init__(self, settings: Settings, notices: Notices) -> None:
         self._settings = settings
@@ -56,18 +62,26 @@ class RequestRewriter:
         self._engine.close()
         self._conversations.close()
 
-    async def treat(self, request: Request, endpoint: Endpoint) -> tuple[Treatment, Sent | None]:
-        """What is done to a request, which stays as it is; and what to say to `settle` when it has ended."""
+    async def treat(self, request: Request, endpoint: Endpoint, session: str = "") -> tuple[Treatment, Sent | None]:
+        """What is done to a request, which stays as it is; and what to say to `settle` when it has ended.
+
+        `session` is the client's id of its session, if it has one.
+        """
         settings = self._settings
         terms = Terms(
             _REWRITING[settings.mode],
             Setting(settings.recent, settings.least),
             settings.cache_lifetime,
             _LONG_WINDOW if _ASKS_LONG_WINDOW in request.headers.get("anthropic-beta", "") else _WINDOW,
+            settings.holdout,
+            session,
         )
         is_billed = endpoint is not Endpoint.COUNT_TOKENS
-        decision = Decision(self._conversations, self._observed, terms, is_billed)
+        observed = self._observed if settings.mode is Mode.OBSERVE else None
+        decision = Decision(self._conversations, observed, terms, is_billed)
         treatment = await treat(request, endpoint.wire_format, decision, self._engine, self._notices)
+        if settings.mode is Mode.OFF and treatment.outcome == Outcome.NOTHING_TO_DO:
+            treatment = replace(treatment, outcome=OFF)
         return treatment, decision.sent
 
     def settle(self, sent: Sent | None, *, answered: bool) -> None:

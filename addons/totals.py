@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 
-from treatment import OBSERVED, REWRITTEN, Treatment
+from billing.accounts import Account
+from treatment import OBSERVED, REWRITTEN
 
 __all__ = ["Totals"]
 
 
 class Totals:
-    """Live counts of the requests that are billed, were they answered.
+    """Live sums of the requests that have ended. Tokens are o200k_base; bytes those of the body before its encoding.
 
-    Tokens are o200k_base; bytes are those of the body before content encoding. Both count once the service has
-    answered: nobody pays for a request that is refused, and a client repeats it.
+    What was saved counts where the service answered: nobody pays for a request that is refused, and a client repeats
+    it.
     """
 
     def __init__(self) -> None:
@@ -24,27 +25,33 @@ class Totals:
         self.tokens_removed = 0
         self.bytes_removed = 0
         self.tokens_observed = 0
+        self.units_paid = 0.0
+        self.units_saved = 0.0
 
-    def count(self, treatment: Treatment) -> None:
-        """Add one request, as it is sent."""
-        if treatment.outcome == REWRITTEN:
+    def add(self, account: Account) -> None:
+        """Add one request."""
+        entry = account.entry
+        if entry.outcome == REWRITTEN:
             self.rewritten += 1
         else:
-            self.unchanged[treatment.outcome] += 1
-
-    def count_answered(self, treatment: Treatment) -> None:
-        """Add what was saved with a request that was counted before and has now been answered with success."""
-        if treatment.outcome == REWRITTEN:
-            self.tokens_removed += treatment.tokens_removed
-            self.bytes_removed += treatment.bytes_before - treatment.bytes_after
-        elif treatment.outcome == OBSERVED:
-            self.tokens_observed += treatment.tokens_removed
+            self.unchanged[entry.outcome] += 1
+        if not 0 < entry.status < 400:  # noqa: PLR2004 - the errors of HTTP
+            return
+        removed = entry.tokens_before - entry.tokens_after
+        if entry.outcome == REWRITTEN:
+            self.tokens_removed += removed
+            self.bytes_removed += entry.bytes_before - entry.bytes_after
+        elif entry.outcome == OBSERVED:
+            self.tokens_observed += removed
+        if account.paid is not None and account.without is not None:
+            self.units_paid += account.paid
+            self.units_saved += account.without - account.paid
 
     def as_dict(self) -> dict[str, object]:
-        """The counts, ready for JSON.
+        """The sums, ready for JSON.
 
         `unchanged` maps a reason to a number of requests. `tokens_observed` would have been removed, had the mode not
-        been observe. `since` is UTC, ISO 8601.
+        been observe. Units are the price of one uncached input token. `since` is UTC, ISO 8601.
         """
         return {
             "requests": self.rewritten + self.unchanged.total(),
@@ -53,5 +60,7 @@ class Totals:
             "tokens_removed": self.tokens_removed,
             "bytes_removed": self.bytes_removed,
             "tokens_observed": self.tokens_observed,
+            "units_paid": round(self.units_paid, 1),
+            "units_saved": round(self.units_saved, 1),
             "since": self.since.isoformat(timespec="seconds"),
         }

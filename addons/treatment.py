@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mitmproxy.http import Request
 
-from compression_engine import SET_ASIDE, Outcome, WireFormat
-from conversations import Decision
+from billing.entry import Change
+from compression_engine import NO_RESULTS, SET_ASIDE, Counts, Outcome, ResultChange, WireFormat
+from conversations import Decision, Standing
 from engine_worker import EngineFailure, EngineWorker
 from notices import Notices
 
-__all__ = ["OBSERVED", "REWRITTEN", "UNKNOWN_FORMAT", "Treatment", "treat"]
+__all__ = [
+    "FAILED",
+    "HOLDOUT",
+    "OBSERVED",
+    "OFF",
+    "REWRITTEN",
+    "STREAMED",
+    "UNKNOWN_FORMAT",
+    "UNREADABLE_ENCODING",
+    "Treatment",
+    "treat",
+]
 
 REWRITTEN = Outcome.REWRITTEN.value
 OBSERVED = "observed"  # would have been rewritten
+HOLDOUT = "holdout"  # one of those that are left alone, for comparison
+OFF = "off"  # the mode was switched off, and the conversation had not been rewritten, or is not any more
 FAILED = "failed"
 STREAMED = "streamed"
 UNKNOWN_FORMAT = "unknown-format"
@@ -25,17 +40,47 @@ UNREADABLE_ENCODING = "unreadable-encoding"
 class Treatment:
     """`outcome` is one of this module's constants or an `Outcome` of the engine.
 
-    `body` is what to send instead, None where the client's own bytes go out. Tokens are o200k_base; bytes are those of
-    the body before content encoding, 0 where it could not be read. In mode observe they tell what would have been.
-    `set_aside` is how many results a line stands for.
+    `body` is what to send instead, None where the client's own bytes go out. Bytes are those of the body before content
+    encoding, 0 where it could not be read. `changes` are those of all results in the body, `counts` count them. In mode
+    observe bytes and changes tell what would have been. `deployment` is empty where the body does not name one.
+    `standing` is None where the body was not understood or is not billed; `last_message` is the JSON of the last one as
+    it is sent, empty where it is not known.
     """
 
     outcome: str
     body: bytes | None = None
-    tokens_removed: int = 0
     bytes_before: int = 0
     bytes_after: int = 0
-    set_aside: int = 0
+    changes: tuple[ResultChange, ...] = ()
+    counts: Counts = NO_RESULTS
+    deployment: str = ""
+    standing: Standing | None = None
+    last_message: bytes = b""
+
+    @property
+    def tokens_removed(self) -> int:
+        """o200k_base tokens."""
+        return sum(change.tokens_before - change.tokens_after for change in self.changes)
+
+    @property
+    def set_aside(self) -> int:
+        """For how many results a line stands."""
+        return sum(change.kind == SET_ASIDE for change in self.changes)
+
+    @property
+    def sums(self) -> tuple[Change, ...]:
+        """The changes, added up by tool and kind."""
+        return tuple(_added_up(self.changes))
+
+
+def _added_up(changes: Iterable[ResultChange]) -> Iterable[Change]:
+    sums: dict[tuple[str, str], list[int]] = {}
+    for change in changes:
+        sum_ = sums.setdefault((change.tool, change.kind), [0, 0, 0])
+        sum_[0] += 1
+        sum_[1] += change.tokens_before
+        sum_[2] += change.tokens_after
+    return (Change(*key, *numbers) for key, numbers in sums.items())
 
 
 async def treat(
@@ -58,13 +103,20 @@ async def treat(
         return Treatment(FAILED, bytes_before=size, bytes_after=size)
     for problem in sorted(result.problems):
         notices.result_left_alone(problem)
-    if result.outcome is not Outcome.REWRITTEN:
-        return Treatment(result.outcome, bytes_before=size, bytes_after=size)
+    is_rewritten = result.outcome is Outcome.REWRITTEN
+    outcome: str = result.outcome
+    if is_rewritten and decide.is_measured:
+        outcome = OBSERVED
+    elif not is_rewritten and decide.standing is not None and decide.standing.holdout:
+        outcome = HOLDOUT
     return Treatment(
-        OBSERVED if decide.is_measured else REWRITTEN,
-        body=None if decide.is_measured else result.body,
-        tokens_removed=result.tokens_removed,
-        bytes_before=size,
-        bytes_after=len(result.body),
-        set_aside=sum(change.kind == SET_ASIDE for change in result.changes),
+        outcome,
+        result.body if outcome == REWRITTEN else None,
+        size,
+        len(result.body),
+        result.changes,
+        result.counts,
+        result.model,
+        decide.standing,
+        result.last_message,
     )

@@ -80,6 +80,7 @@ def _flow(
 def _answer(addon: FoundryCompress, flow: http.HTTPFlow, status: int = 200) -> None:
     flow.response = tutils.tresp(status_code=status)
     addon.responseheaders(flow)
+    addon.response(flow)
 
 
 def _stats(addon: FoundryCompress) -> dict[str, Any]:
@@ -95,8 +96,9 @@ async def test_a_request_is_rewritten_counted_and_told_of(
     flow = _flow()
     with caplog.at_level(logging.INFO):
         await addon.request(flow)
-    assert flow.request.content == b"ody"
-    assert flow.request.headers["content-length"] == "3"
+        assert flow.request.content == b"ody"
+        assert flow.request.headers["content-length"] == "3"
+        _answer(addon, flow)
     assert _stats(addon)["rewritten"] == 1
     assert (
         f"host={HOST} path=messages outcome=rewritten tokens_removed=3 set_aside=0 bytes_before=4 bytes_after=3"
@@ -109,6 +111,7 @@ async def test_tokens_are_counted_by_the_service_as_the_request_will_be_and_not_
     flow = _flow(path="/anthropic/v1/messages/count_tokens?beta=true")
     await addon.request(flow)
     assert flow.request.content == b"ody"
+    _answer(addon, flow)
     assert _stats(addon)["requests"] == 0
 
 
@@ -116,6 +119,7 @@ async def test_other_formats_pass_and_are_counted(addon: FoundryCompress) -> Non
     flow = _flow(path="/openai/v1/responses")
     await addon.request(flow)
     assert flow.request.content == b"body"
+    _answer(addon, flow)
     assert _stats(addon)["unchanged"] == {"format-not-rewritten": 1}
 
 
@@ -126,6 +130,7 @@ async def test_an_unknown_format_passes_and_is_told_of_once(
         flow = _flow(path=path)
         await addon.request(flow)
         assert flow.request.content == b"body"
+        _answer(addon, flow)
     assert _stats(addon)["unchanged"] == {"unknown-format": 2}
     assert caplog.text.count("format is not known") == 1
 
@@ -137,8 +142,8 @@ async def test_observe_changes_nothing(addon: FoundryCompress) -> None:
     await addon.request(flow)
     assert flow.request.get_state() == before
     assert _stats(addon)["mode"] == "observe"
-    assert _stats(addon)["unchanged"] == {"observed": 1}
     _answer(addon, flow)
+    assert _stats(addon)["unchanged"] == {"observed": 1}
     assert _stats(addon)["tokens_observed"] == 3
 
 
@@ -155,11 +160,12 @@ async def test_only_what_the_service_answers_is_saved(status: int, saved: int, a
 async def test_nothing_is_kept_of_a_request_that_is_never_answered(addon: FoundryCompress) -> None:
     flow = _flow()
     await addon.request(flow)
-    ((waiting, _),) = addon._unanswered.values()
-    assert waiting.body is None
+    ((_, pending),) = addon._unended.values()
+    assert pending.treatment.body is None
     del flow
     gc.collect()
-    assert not addon._unanswered
+    assert not addon._unended
+    assert not addon._unsettled
 
 
 def _not_live(flow: http.HTTPFlow) -> None:
@@ -484,7 +490,9 @@ async def test_a_change_while_running_is_told_of(addon: FoundryCompress, caplog:
     assert caplog.text.count("Foundry Compress") == 3
     assert "mode observe" in caplog.text
     assert "gateway.example; certificate authority for these hosts only" in caplog.text
-    await addon.request(_flow())
+    flow = _flow()
+    await addon.request(flow)
+    _answer(addon, flow)
     assert _stats(addon)["requests"] == 1
 
 

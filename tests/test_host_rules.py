@@ -3,7 +3,16 @@ from __future__ import annotations
 import pytest
 
 from compression_engine import WireFormat
-from host_rules import FOUNDRY_DOMAINS, FOUNDRY_SCOPE, Endpoint, endpoint, is_foundry_host, named_host, normalise_host
+from host_rules import (
+    FOUNDRY_DOMAINS,
+    FOUNDRY_SCOPE,
+    Endpoint,
+    deployment,
+    endpoint,
+    is_foundry_host,
+    named_host,
+    normalise_host,
+)
 
 
 def test_the_domains_are_three_services_in_three_clouds() -> None:
@@ -148,3 +157,16 @@ def test_wire_formats() -> None:
         Endpoint.CHAT_COMPLETIONS: WireFormat.CHAT_COMPLETIONS,
         Endpoint.RESPONSES: WireFormat.RESPONSES,
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/openai/deployments/gpt%205/chat/completions?api-version=1", "gpt 5"),
+        ("/gateway/openai/deployments/d-1/chat/completions", "d-1"),
+        ("/anthropic/v1/messages", ""),
+        ("/openai/v1/responses", ""),
+    ],
+)
+def test_the_deployment_that_a_path_names(path: str, name: str) -> None:
+    assert deployment(path) == name

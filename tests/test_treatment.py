@@ -8,12 +8,15 @@ import pytest
 from mitmproxy.http import Request
 from mitmproxy.test import tutils
 
+from billing.entry import Change
 from compression_engine import SET_ASIDE, Decide, Engine, Outcome, Policy, ResultChange, Rewrite, WireFormat
 from conversations import Conversations, Decision, MemoryStore, Rewriting, Terms
 from engine_worker import EngineWorker
 from notices import Notices
+from tests.compression_engine.bodies import body
 from treatment import Treatment, treat
 
+STUB, ASIDE = ResultChange("stub", 9, 6), ResultChange(SET_ASIDE, 9, 6)
 FORMAT = WireFormat.ANTHROPIC_MESSAGES
 
 
@@ -25,11 +28,10 @@ class _Engine(Engine):
             return Rewrite(body, Outcome.NOTHING_TO_DO)
         if body == b"part":
             problems = frozenset({"IndexError", "KeyError"})
-            return Rewrite(body[1:], Outcome.REWRITTEN, (ResultChange("stub", 9, 6),), problems)
+            return Rewrite(body[1:], Outcome.REWRITTEN, (STUB,), problems)
         if body == b"none":
             return Rewrite(body, Outcome.NOTHING_TO_DO, problems=frozenset({"TypeError"}))
-        kinds = (SET_ASIDE, "stub", SET_ASIDE) if body == b"aside" else ("stub",)
-        return Rewrite(body[1:], Outcome.REWRITTEN, tuple(ResultChange(kind, 9, 6) for kind in kinds))
+        return Rewrite(body[1:], Outcome.REWRITTEN, (ASIDE, STUB, ASIDE) if body == b"aside" else (STUB,))
 
 
 @pytest.fixture
@@ -54,12 +56,12 @@ def _request(content: bytes | None, encoding: bytes | None = None) -> Request:
 @pytest.mark.parametrize(
     ("request_", "is_measured", "expected"),
     [
-        (_request(b"body"), False, Treatment("rewritten", b"ody", 3, 4, 3)),
-        (_request(b"body"), True, Treatment("observed", None, 3, 4, 3)),
-        (_request(gzip.compress(b"body"), b"gzip"), False, Treatment("rewritten", b"ody", 3, 4, 3)),
-        (_request(b"aside"), False, Treatment("rewritten", b"side", 9, 5, 4, 2)),
-        (_request(b"dull"), False, Treatment("nothing-to-do", None, 0, 4, 4)),
-        (_request(b"bad"), False, Treatment("failed", None, 0, 3, 3)),
+        (_request(b"body"), False, Treatment("rewritten", b"ody", 4, 3, (STUB,))),
+        (_request(b"body"), True, Treatment("observed", None, 4, 3, (STUB,))),
+        (_request(gzip.compress(b"body"), b"gzip"), False, Treatment("rewritten", b"ody", 4, 3, (STUB,))),
+        (_request(b"aside"), False, Treatment("rewritten", b"side", 5, 4, (ASIDE, STUB, ASIDE))),
+        (_request(b"dull"), False, Treatment("nothing-to-do", None, 4, 4)),
+        (_request(b"bad"), False, Treatment("failed", None, 3, 3)),
         (_request(None), False, Treatment("streamed")),
         (_request(b"body", b"snappy"), False, Treatment("unreadable-encoding")),
         (_request(b"body", b"gzip"), False, Treatment("unreadable-encoding")),
@@ -81,3 +83,22 @@ async def test_mistakes_of_the_engine_are_told_of_once_and_cost_no_other_result_
         assert (await treat(_request(b"none"), FORMAT, _decision(), engine, notices)).outcome == "nothing-to-do"
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [message.partition("(")[2].partition(")")[0] for message in told] == ["IndexError", "KeyError", "TypeError"]
+
+
+def test_changes_are_added_up_by_tool_and_kind() -> None:
+    changes = (ResultChange("a", 9, 6, "Read"), ResultChange("a", 10, 1, "Read"), ResultChange(SET_ASIDE, 5, 2, "Bash"))
+    treatment = Treatment("rewritten", changes=changes)
+    assert treatment.sums == (Change("Read", "a", 2, 19, 7), Change("Bash", SET_ASIDE, 1, 5, 2))
+    assert (treatment.tokens_removed, treatment.set_aside) == (15, 1)
+
+
+async def test_a_conversation_that_is_left_alone_says_so() -> None:
+    engine = EngineWorker(Engine())
+    conversations = Conversations(MemoryStore())
+    terms = Terms(Rewriting.SET_ASIDE, holdout=1.0)
+    request = _request(body([{"role": "user", "content": "Hello."}], model="made-up"))
+    treatment = await treat(request, FORMAT, Decision(conversations, conversations, terms), engine, Notices())
+    engine.close()
+    assert (treatment.outcome, treatment.body, treatment.deployment) == ("holdout", None, "made-up")
+    assert treatment.standing is not None
+    assert treatment.standing.holdout

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from billing.ledger import LEDGER_FILE, Ledger
+from billing.ledger_reader import LedgerReader
+from mitmproxy.http import Headers
+from mitmproxy.test import tutils
+
+from billing.accounts import Account
+from billing.entry import Change, Ending, Entry
+from billing.usage import Usage
+from bookkeeper import Bookkeeper, Pending, session_of
+from compression_engine import Counts, ResultChange
+from conversations import Standing
+from foundry_options import Mode
+from host_rules import Endpoint
+from tests.conversations.branches import Clock
+from treatment import Treatment
+
+SESSION = "12345678-9abc-4def-8123-456789abcdef"
+HOST = "made-up.services.ai.azure.com"
+USAGE = {"input_tokens": 3, "cache_read_input_tokens": 70, "cache_creation_input_tokens": 20, "output_tokens": 9}
+MESSAGE = {"type": "message", "model": "claude-made-up-1", "usage": USAGE}
+
+
+def standing(conversation: str = "branch", warm_until: float = 2000.0) -> Standing:
+    return Standing(conversation, "earlier", 12.5, is_cold=False, prefix_kept=True, moved=False, holdout=False,
+                    warm_until=warm_until)  # fmt: skip
+
+
+TREATMENT = Treatment(
+    "rewritten",
+    b"{}",
+    100,
+    60,
+    (ResultChange("numbered", 30, 20, "Read"), ResultChange("numbered", 10, 5, "Read")),
+    Counts(4, 1, 2, 1),
+    "my-deployment",
+    standing(),
+    json.dumps({"role": "user", "content": [{"type": "text", "text": "Some words to count."}]}).encode(),
+)
+
+
+class Books:
+    """A bookkeeper with a ledger of its own, and what it tells."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.told: list[Account] = []
+        self.path = path
+        self.ledger = Ledger(path, self._report, keep_days=90, keep_mb=16, clock=clock)
+        self.keeper = Bookkeeper(self.ledger, self.told.append, clock)
+
+    def _report(self, reason: str) -> None:
+        raise AssertionError(reason)
+
+    def note(self, treatment: Treatment = TREATMENT, endpoint: Endpoint | None = Endpoint.MESSAGES) -> Pending:
+        request = tutils.treq(
+            path=b"/anthropic/v1/messages", headers=((b"x-claude-code-session-id", SESSION.encode()),)
+        )
+        started = time.perf_counter()
+        return self.keeper.note(request, HOST, endpoint, mode=Mode.BALANCED, treatment=treatment, started=started)
+
+    def answer(self, pending: Pending, body: bytes, status: int = 200, kind: str = "application/json") -> None:
+        headers = Headers(((b"content-type", kind.encode()),))
+        response = tutils.tresp(status_code=status, headers=headers)
+        tap = self.keeper.listen(pending, response)
+        assert tap(body) == body
+        assert tap(b"") == b""
+
+    def entries(self) -> list[Entry]:
+        assert self.ledger.flush(5)
+        if not self.path.exists():
+            return []
+        reader = LedgerReader(self.path)
+        found = list(reader.entries())
+        reader.close()
+        return found
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def books(tmp_path: Path, clock: Clock) -> Iterator[Books]:
+    made = Books(tmp_path / LEDGER_FILE, clock)
+    yield made
+    made.keeper.close()
+
+
+def as_json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def test_a_request_is_written_down_with_what_it_billed(books: Books, clock: Clock) -> None:
+    pending = books.note()
+    books.answer(pending, as_json(MESSAGE))
+    entry = books.keeper.end(pending)
+    assert books.entries() == [entry]
+    assert entry.at == pytest.approx(clock.now, abs=1)
+    assert entry.usage == Usage(uncached=3, cache_read=70, cache_write_5m=20, output=9)
+    assert (entry.conversation, entry.follows, entry.gap, entry.session) == ("branch", "earlier", 12.5, SESSION)
+    assert (entry.deployment, entry.model, entry.mode) == ("my-deployment", "claude-made-up-1", "balanced")
+    assert (entry.status, entry.ending, entry.outcome) == (200, Ending.COMPLETE, "rewritten")
+    assert (entry.results, entry.errors, entry.rereads, entry.recalled) == (4, 1, 2, 1)
+    assert entry.changes == (Change("Read", "numbered", 2, 40, 25),)
+    assert [account.entry for account in books.told] == [entry]
+
+
+@pytest.mark.parametrize(
+    ("status", "events", "how", "ending"),
+    [
+        (200, ["message_start", "message_delta", "message_stop"], {}, Ending.COMPLETE),
+        (200, ["message_start"], {}, Ending.CUT),
+        (200, ["message_start"], {"client_left": True, "broken": True}, Ending.CLIENT_LEFT),
+        (200, ["message_start"], {"broken": True}, Ending.CUT),
+        (529, [], {}, Ending.REFUSED),
+    ],
+)
+def test_how_an_answer_ends(books: Books, status: int, events: list[str], how: dict[str, bool], ending: Ending) -> None:
+    contents = {"message_start": {"message": MESSAGE}, "message_delta": {"usage": {"output_tokens": 9}}}
+    stream = b"".join(b"data: %b\n\n" % as_json({"type": kind, **contents.get(kind, {})}) for kind in events)
+    pending = books.note()
+    books.answer(pending, stream, status, "text/event-stream")
+    entry = books.keeper.end(pending, **how)
+    assert (entry.ending, entry.status) == (ending, status)
+    assert (entry.usage is None) == (not events)
+
+
+@pytest.mark.parametrize(("client_left", "ending"), [(True, Ending.CLIENT_LEFT), (False, Ending.UNREACHED)])
+def test_a_request_without_an_answer(books: Books, client_left: bool, ending: Ending) -> None:
+    entry = books.keeper.end(books.note(), client_left=client_left, broken=True)
+    assert (entry.ending, entry.status, entry.usage) == (ending, 0, None)
+
+
+def test_what_nobody_pays_for_is_not_written_down(books: Books) -> None:
+    pending = books.note(endpoint=Endpoint.COUNT_TOKENS)
+    books.answer(pending, b'{"input_tokens": 5}')
+    assert books.keeper.end(pending).endpoint == "count_tokens"
+    assert books.entries() == books.told == []
+
+
+def test_what_is_not_known_is_written_down_all_the_same(books: Books) -> None:
+    entry = books.keeper.end(books.note(Treatment("unknown-format"), endpoint=None))
+    assert (entry.endpoint, entry.outcome, entry.conversation, entry.deployment) == (
+        "unknown",
+        "unknown-format",
+        "",
+        "",
+    )
+    assert books.entries() == [entry]
+
+
+def test_the_last_message_is_counted_on_the_side(books: Books) -> None:
+    pending = books.note()
+    assert pending.counted is not None
+    assert pending.counted.result(5) > 3
+    assert books.keeper.end(pending).counted == pending.counted.result()
+
+
+def test_later_on_only_some_messages_are_counted(books: Books) -> None:
+    counted = [books.note().counted is not None for _ in range(200)]
+    assert all(counted[:40])
+    assert 10 < sum(counted[40:]) < 30
+
+
+def test_a_message_that_cannot_be_counted_counts_as_nothing(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: bytes) -> str:
+        raise RecursionError
+
+    monkeypatch.setattr("bookkeeper.counted_text", fail)
+    pending = books.note()
+    assert pending.counted is not None
+    assert pending.counted.exception(5) is not None
+    assert books.keeper.end(pending).counted == 0
+
+
+def test_what_went_out_rewritten_is_warm_until_its_cache_has_expired(books: Books, clock: Clock) -> None:
+    clock.now = 1000.0
+    pending = books.note()
+    books.answer(pending, as_json(MESSAGE))
+    books.keeper.end(pending)
+    books.note(Treatment("nothing-to-do", standing=standing("other")))
+    assert [tuple(one) for one in books.keeper.warm()] == [(2000.0, 93)]
+    clock.now = 2001.0
+    assert books.keeper.warm() == []
+    clock.now = 1500.0
+    books.keeper.forget_warm()
+    assert books.keeper.warm() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "session"),
+    [(SESSION, SESSION), (SESSION.upper(), SESSION), ("", ""), ("../../etc", ""), (f"{SESSION}x", "")],
+)
+def test_a_session_is_a_uuid_or_nothing(given: str, session: str) -> None:
+    headers = ((b"x-claude-code-session-id", given.encode()),)
+    assert session_of(tutils.treq(headers=headers)) == session
