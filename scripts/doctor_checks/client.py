@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import host_rules
 from doctor_checks.finding import Finding, failed, ok, skipped, warning
@@ -32,7 +32,7 @@ _USER = re.compile(r"(?<=//)[^\s'\"]*@|[^\s'\"/]+@")
 def target(settings: ClientSettings) -> Target | None:
     """Where Claude Code would send its requests; None if it is not set up."""
     found = _find(settings)
-    if isinstance(found, str):
+    if isinstance(found, str) or not host_rules.named_host(found.host):
         return None
     base_url = settings.variables.get(BASE_URL, "").strip()
     if not base_url:
@@ -42,31 +42,45 @@ def target(settings: ClientSettings) -> Target | None:
         port = parts.port or 443
     except ValueError:
         return None
-    return Target(found.host, port, f"{parts.path.rstrip('/')}/v1/messages", found.is_gateway)
+    path = quote(f"{parts.path.rstrip('/')}/v1/messages", safe="/%:@!$&'()*+,;=~")
+    return Target(found.host, port, path, found.is_gateway)
 
 
 def extra_hosts(environment: Mapping[str, str], settings: ClientSettings) -> tuple[list[str], list[str]]:
     """The hosts that stand for Foundry beside its own, as claude-foundry takes them; and what is none."""
-    given = [item for item in re.split(r"[,\s]+", environment.get(EXTRA_HOSTS, "")) if item]
-    hosts = [host for item in given if (host := host_rules.named_host(item))]
+    hosts, wrong = named_hosts(environment)
     found = _find(settings)
     if not isinstance(found, str) and found.is_gateway and host_rules.named_host(found.host):
         hosts.append(found.host)
-    return list(dict.fromkeys(hosts)), [item for item in given if not host_rules.named_host(item)]
+    return list(dict.fromkeys(hosts)), wrong
+
+
+def named_hosts(environment: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """The hosts that `EXTRA_HOSTS` names; and what is none."""
+    given = [item for item in re.split(r"[,\s]+", environment.get(EXTRA_HOSTS, "")) if item]
+    hosts = [host for item in given if (host := host_rules.named_host(item))]
+    return hosts, [item for item in given if not host_rules.named_host(item)]
 
 
 def check(
-    settings: ClientSettings, environment: Mapping[str, str], proxy: Look, certificate: Path | None
+    settings: ClientSettings,
+    environment: Mapping[str, str],
+    proxy: Look,
+    certificate: Path | None,
+    company_hosts: Collection[str] = (),
 ) -> Iterator[Finding]:
-    """The findings, in view of what was seen of the `proxy`; `certificate` is the authority's."""
+    """The findings, in view of what was seen of the `proxy`.
+
+    `certificate` is the authority's, `company_hosts` are what the administrator's file adds to Foundry's own.
+    """
     yield judge_use(settings)
     yield judge_resource(settings)
-    _, wrong = extra_hosts(environment, settings)
+    named, wrong = named_hosts(environment)
     if wrong:
         names = ", ".join(_USER.sub("", item) for item in wrong)
         detail = f"{names} is not possible; allowed are {host_rules.NAMED_HOSTS}"
         yield failed("extra hosts", f"{EXTRA_HOSTS}: {detail}", f"correct or unset {EXTRA_HOSTS}")
-    yield from judge_gateway(settings, environment, proxy)
+    yield from judge_gateway(settings, {*named, *company_hosts}, proxy)
     if settings.variables.get(PLAIN_BASE_URL, "").strip() and _is_on(settings):
         detail = f"{PLAIN_BASE_URL} (in {settings.origin(PLAIN_BASE_URL)}) has no effect on Foundry"
         yield warning("base URL", detail, f"unset it, or set {BASE_URL} if a gateway is meant")
@@ -119,13 +133,15 @@ def judge_resource(settings: ClientSettings) -> Finding:
     return ok(name, f"{found.host}{gateway} ({variable} in {origin})")
 
 
-def judge_gateway(settings: ClientSettings, environment: Mapping[str, str], proxy: Look) -> Iterator[Finding]:
-    """A proxy that was started by hand sees its own environment only, and not Claude Code's settings."""
+def judge_gateway(settings: ClientSettings, known: Collection[str], proxy: Look) -> Iterator[Finding]:
+    """A proxy that was started by hand sees its own environment only, and not Claude Code's settings.
+
+    `known` are the hosts that it is told of otherwise.
+    """
     found = _find(settings)
     if isinstance(found, str) or not found.is_gateway or proxy.kind is not Kind.ADDON:
         return
-    named = [host_rules.named_host(item) for item in re.split(r"[,\s]+", environment.get(EXTRA_HOSTS, ""))]
-    if found.host not in named and BASE_URL in settings.origins:
+    if found.host not in known and BASE_URL in settings.origins:
         yield warning(
             "gateway",
             f"a proxy that was started by hand does not know {found.host}, which {settings.origin(BASE_URL)} names",

@@ -43,6 +43,8 @@ class Subject:
     """A URL; None: the one that Claude Code would use."""
     offline: bool = False
     managed_directory: Path = client_settings.MANAGED_DIRECTORY
+    policy_file: Path | None = None
+    """The administrator's; None: where it usually is."""
 
 
 class Examination:
@@ -79,15 +81,25 @@ class Examination:
         return self._subject.confdir / CERTIFICATE_FILE
 
     def _policy(self) -> Iterator[Finding]:
-        from doctor_checks import policy
+        from doctor_checks import client, policy
 
-        return policy.check()
+        named, _ = client.extra_hosts(self._subject.variables, self._settings)
+        return policy.check(self._subject.policy_file, self._subject.variables, named)
+
+    @cached_property
+    def _company_hosts(self) -> tuple[str, ...]:
+        try:
+            from doctor_checks import policy
+        except ImportError:  # the check of the policy has said so
+            return ()
+        return policy.hosts(self._subject.policy_file)
 
     def _authority(self) -> Iterator[Finding]:
         from doctor_checks import authority, client
 
-        hosts, _ = client.extra_hosts(self._subject.variables, self._settings)
-        return authority.check(self._subject.confdir, hosts, dt.datetime.now(dt.UTC))
+        named, _ = client.extra_hosts(self._subject.variables, self._settings)
+        hosts = dict.fromkeys([*named, *self._company_hosts])
+        return authority.check(self._subject.confdir, list(hosts), dt.datetime.now(dt.UTC))
 
     def _proxy(self) -> Iterator[Finding]:
         yield proxy.judge(self._look)
@@ -102,7 +114,7 @@ class Examination:
         from doctor_checks import client
 
         certificate = self._certificate if self._certificate.is_file() else None
-        return client.check(self._settings, self._subject.variables, self._look, certificate)
+        return client.check(self._settings, self._subject.variables, self._look, certificate, self._company_hosts)
 
     def _request(self) -> Iterator[Finding]:
         from doctor_checks import client, request

@@ -141,7 +141,7 @@ def _connect(target: Target, proxy: NamedProxy | None, deadline: Deadline) -> so
 def _open_tunnel(connection: socket.socket, target: Target, deadline: Deadline) -> Reply | None:
     """The proxy's refusal; None: the tunnel is open."""
     address = f"{target.host}:{target.port}"
-    reply = exchange(connection, [f"CONNECT {address} HTTP/1.1", f"Host: {address}"], deadline, with_body=False)
+    reply = exchange(connection, [f"CONNECT {address} HTTP/1.1", f"Host: {address}"], deadline)
     return reply if reply.status != 200 else None  # noqa: PLR2004
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 __all__ = ["MOST_BYTES", "Deadline", "NoHttpError", "Reply", "connect", "exchange", "handshake", "within"]
 
 MOST_BYTES = 256 * 1024
+BODY_SECONDS = 2.0
+"""How long the body of an answer is waited for: that an answer came is what counts."""
 USER_AGENT = "foundry-compress-doctor"
 
 
@@ -85,14 +87,13 @@ def exchange(
     head: Iterable[str],
     deadline: Deadline,
     body: bytes = b"",
-    *,
-    with_body: bool = True,
 ) -> Reply:
     """Send a request of the lines of `head` and `body`; return the answer, interim ones left out.
 
-    Of the answer's body what comes until the deadline, its end or `MOST_BYTES`. Raises OSError or NoHttpError.
+    Of the answer's body what comes soon, before its end and `MOST_BYTES`. Raises OSError or NoHttpError.
     """
-    request = "".join(f"{line}\r\n" for line in (*head, f"User-Agent: {USER_AGENT}", "")).encode("ascii") + body
+    lines = (*head, f"User-Agent: {USER_AGENT}")
+    request = "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii") + body
     connection.settimeout(deadline.left())
     connection.sendall(request)
     received = b""
@@ -105,14 +106,14 @@ def exchange(
         reply = _parse(begin)
         if reply.status >= 200:  # noqa: PLR2004 - below are interim answers
             break
-    if not with_body:
+    if lines[0].startswith("CONNECT ") and reply.status == 200:  # noqa: PLR2004 - what follows is in the tunnel
         return reply
     length = reply.headers.get("content-length", "")
     wanted = min(int(length), MOST_BYTES) if length.isdecimal() else MOST_BYTES
-    with contextlib.suppress(OSError, EOFError):
+    soon = Deadline(min(BODY_SECONDS, deadline.left()))
+    with contextlib.suppress(OSError):
         while len(received) < wanted:
-            connection.settimeout(deadline.left())
-            received += connection.recv(65536) or _end()
+            received += _receive(connection, soon)
     return Reply(reply.status, reply.headers, received[:wanted])
 
 
@@ -122,10 +123,6 @@ def _receive(connection: socket.socket, deadline: Deadline) -> bytes:
     if not piece:
         raise ConnectionResetError("hung up without an answer")
     return piece
-
-
-def _end() -> bytes:
-    raise EOFError
 
 
 def _parse(begin: bytes) -> Reply:

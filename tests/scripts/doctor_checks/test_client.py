@@ -126,6 +126,9 @@ def test_where_a_request_would_go(tmp_path: Path) -> None:
         HOST, 8443, "/anthropic/v1/messages"
     )
     assert client.target(settings(tmp_path)) is None
+    odd = client.target(settings(tmp_path, ANTHROPIC_FOUNDRY_BASE_URL="https://gateway.example.com/a b/\u00fc%20?k=v"))
+    assert odd
+    assert odd.path == "/a%20b/%C3%BC%20/v1/messages"
 
 
 def test_hosts_beside_foundry_s_own(tmp_path: Path) -> None:
@@ -147,6 +150,7 @@ def test_a_gateway_that_a_proxy_started_by_hand_does_not_know(tmp_path: Path) ->
     named = {"FOUNDRY_COMPRESS_EXTRA_HOSTS": "gateway.example.com"}
     assert "gateway" not in check(tmp_path, named, ADDON, user=GATEWAY)
     assert "gateway" not in check(tmp_path, {}, NO_PROXY_SET, user=GATEWAY)
+    assert "gateway" not in by_name(client.check(settings(tmp_path), {}, ADDON, None, ["gateway.example.com"]))
 
 
 def test_a_gateway_in_the_environment_is_seen_by_the_proxy(tmp_path: Path) -> None:

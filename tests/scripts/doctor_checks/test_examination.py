@@ -44,6 +44,7 @@ def examine(
         proxy=proxy,
         offline=offline,
         managed_directory=machine / "managed",
+        policy_file=machine / "policy.toml",
     )
     return by_name(Examination(subject).findings())
 
@@ -71,6 +72,13 @@ def test_the_authority_must_permit_the_gateway(machine: Path) -> None:
     found = examine(machine, variables, offline=True)
     assert found["authority: scope"].verdict is Verdict.FAILED
     assert "gateway.example.com" in found["authority: scope"].remedy
+
+
+def test_what_the_policy_names_counts_as_foundry_s(machine: Path) -> None:
+    (machine / "policy.toml").write_text('extra_hosts = ["gateway.example.com"]')
+    found = examine(machine, SET_UP, offline=True)
+    assert "hosts gateway.example.com" in found["company policy"].detail
+    assert found["authority: scope"].detail == "does not permit gateway.example.com"
 
 
 def addon(mode: str) -> bytes:

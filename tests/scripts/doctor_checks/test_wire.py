@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -13,10 +14,10 @@ from tests.scripts.doctor_checks.machine import saying, speaking
 HEAD = ["GET / HTTP/1.1", "Host: x"]
 
 
-def ask(says: bytes, seconds: float = 10.0, *, with_body: bool = True) -> Reply:
+def ask(says: bytes, seconds: float = 10.0, head: Sequence[str] = HEAD) -> Reply:
     deadline = Deadline(seconds)
     with speaking(saying(says)) as port, connect("127.0.0.1", port, deadline) as connection:
-        return exchange(connection, HEAD, deadline, with_body=with_body)
+        return exchange(connection, head, deadline)
 
 
 def test_an_answer_with_its_length() -> None:
@@ -38,8 +39,10 @@ def test_a_body_that_never_ends_is_cut() -> None:
     assert len(ask(says).body) == MOST_BYTES
 
 
-def test_the_body_is_not_waited_for_where_it_is_not_asked_for() -> None:
-    assert ask(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", with_body=False) == Reply(200, {"content-length": "5"})
+def test_what_comes_through_an_open_tunnel_is_no_body() -> None:
+    head = ["CONNECT x:443 HTTP/1.1"]
+    assert ask(b"HTTP/1.1 200 OK\r\n\r\nwhat comes", head=head) == Reply(200)
+    assert ask(b"HTTP/1.1 502 No\r\n\r\nwhy not", head=head) == Reply(502, body=b"why not")
 
 
 @given(st.binary(max_size=60))
