@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from billing.ledger import LEDGER_FILE, Ledger
-from billing.ledger_reader import LedgerReader
 from mitmproxy.http import Headers
 from mitmproxy.test import tutils
 
 from billing.accounts import Account
 from billing.entry import Change, Ending, Entry
+from billing.ledger import LEDGER_FILE, Ledger
+from billing.ledger_reader import LedgerReader
 from billing.usage import Usage
 from bookkeeper import Bookkeeper, Pending, session_of
 from compression_engine import Counts, ResultChange
@@ -125,7 +125,7 @@ def test_a_request_is_written_down_with_what_it_billed(books: Books, clock: Cloc
     ],
 )
 def test_how_an_answer_ends(books: Books, status: int, events: list[str], how: dict[str, bool], ending: Ending) -> None:
-    contents = {"message_start": {"message": MESSAGE}, "message_delta": {"usage": {"output_tokens": 9}}}
+    contents: dict[str, Any] = {"message_start": {"message": MESSAGE}, "message_delta": {"usage": {"output_tokens": 9}}}
     stream = b"".join(b"data: %b\n\n" % as_json({"type": kind, **contents.get(kind, {})}) for kind in events)
     pending = books.note()
     books.answer(pending, stream, status, "text/event-stream")
@@ -144,7 +144,8 @@ def test_what_nobody_pays_for_is_not_written_down(books: Books) -> None:
     pending = books.note(endpoint=Endpoint.COUNT_TOKENS)
     books.answer(pending, b'{"input_tokens": 5}')
     assert books.keeper.end(pending).endpoint == "count_tokens"
-    assert books.entries() == books.told == []
+    assert books.entries() == []
+    assert books.told == []
 
 
 def test_what_is_not_known_is_written_down_all_the_same(books: Books) -> None:

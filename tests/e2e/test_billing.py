@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from billing.ledger import LEDGER_FILE
-from billing.ledger_reader import LedgerReader
 
 from billing.accounts import Accounts
 from billing.entry import Ending, Entry
+from billing.ledger import LEDGER_FILE
+from billing.ledger_reader import LedgerReader
 from billing.usage import Usage
 from demo.answers import Answer, rate_limited
 from demo.prompt_cache import PromptCache
@@ -40,7 +40,8 @@ def billed(
 ) -> Iterator[Route]:
     """A route to a stand-in whose prompt cache lives so many seconds."""
     directory.mkdir(exist_ok=True)
-    with StandIn(script, cache=PromptCache(lifetime)) as stand_in, proxied(stand_in, directory, addon=addon, **options) as way:
+    cache = PromptCache(lifetime)
+    with StandIn(script, cache=cache) as stand_in, proxied(stand_in, directory, addon=addon, **options) as way:
         yield way
 
 
