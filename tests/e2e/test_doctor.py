@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import certificate_authority
+from billing.entry import Entry
+from billing.ledger import LEDGER_FILE
+from billing.ledger_reader import LedgerError, LedgerReader
 from demo.stand_in import StandIn
-from tests.e2e.mitmdump import ADDON, PROJECT, Mitmdump
+from tests.e2e.mitmdump import ADDON, PROJECT, Mitmdump, wait_for
 from tests.e2e.route import Route, proxied
 from tests.e2e.test_launcher import Launch
 
@@ -108,6 +113,63 @@ def test_offline_sends_nothing(way: Route, tmp_path: Path) -> None:
     _, found = person(tmp_path, way.proxy).ask("--offline")
     assert found["request to Foundry"]["verdict"] == "skipped"
     assert way.stand_in.requests == []
+
+
+def noted(directory: Path) -> list[Entry]:
+    """What stands in the ledger so far."""
+    file = directory / "state" / LEDGER_FILE
+    if not file.exists():
+        return []
+    try:
+        with closing(LedgerReader(file)) as reader:
+            return list(reader.entries())
+    except LedgerError:  # it is just being made
+        return []
+
+
+def send(route: Route) -> None:
+    """One request, of which much can go."""
+    subprocess.run(
+        [sys.executable, Path(__file__).with_name("foundry_request.py"), HOST],
+        env={"HTTPS_PROXY": route.proxy.url, "NODE_EXTRA_CA_CERTS": str(route.proxy.certificate)},
+        timeout=SECONDS,
+        check=True,
+        capture_output=True,
+    )
+
+
+def test_the_last_hour(way: Route, tmp_path: Path) -> None:
+    somebody = person(tmp_path, way.proxy)
+    somebody.ask()
+    assert wait_for(lambda: len(noted(tmp_path)) == 1)
+    _, found = somebody.ask("--offline")
+    assert found["last hour"]["verdict"] == "skipped"
+    assert found["last hour"]["detail"] == "no request came through the proxy"
+    send(way)
+    assert wait_for(lambda: len(noted(tmp_path)) == 2)
+    _, found = somebody.ask("--offline")
+    assert found["last hour"]["verdict"] == "ok"
+    assert found["last hour"]["detail"].startswith("1 request, 1 made smaller by ")
+
+
+def test_the_last_hour_was_only_observed(stand_in: StandIn, tmp_path: Path) -> None:
+    with proxied(stand_in, tmp_path, foundry_mode="observe") as observing:
+        send(observing)
+        assert wait_for(lambda: len(noted(tmp_path)) == 1)
+        code, found = person(tmp_path, observing.proxy).ask("--offline")
+    assert code == 0
+    assert found["proxy"]["verdict"] == "warning"
+    assert found["last hour"]["verdict"] == "warning"
+    assert "the mode is observe" in found["last hour"]["detail"]
+
+
+def test_the_ledger_is_broken(way: Route, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(exist_ok=True)
+    (tmp_path / "state" / LEDGER_FILE).write_bytes(b"no database" * 500)
+    code, found = person(tmp_path, way.proxy).ask("--offline")
+    assert code == 1
+    assert found["last hour"]["verdict"] == "failed"
+    assert "move it away" in found["last hour"]["remedy"]
 
 
 def test_a_session_of_the_launcher_finds_itself_well(tmp_path: Path) -> None:
