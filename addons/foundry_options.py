@@ -7,7 +7,7 @@ So every option here is a string, whatever was given arrives as one, and `read_s
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from mitmproxy.exceptions import OptionsError
 
 import host_rules
 from compression_engine import Setting
+from mitmproxy_settings import is_given
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,7 +25,20 @@ if TYPE_CHECKING:
     from mitmproxy.addonmanager import Loader
     from mitmproxy.optmanager import OptManager
 
-__all__ = ["BASE_URL_VARIABLE", "OPTION_NAMES", "Mode", "Settings", "declare", "read_settings", "unknown_names"]
+    from company_policy import CompanyPolicy
+
+__all__ = [
+    "BASE_URL_VARIABLE",
+    "HOLDOUT_DECIMALS",
+    "KEEP_DAYS",
+    "KEEP_MB",
+    "OPTION_NAMES",
+    "Mode",
+    "Settings",
+    "declare",
+    "read_settings",
+    "unknown_names",
+]
 
 BASE_URL_VARIABLE = "ANTHROPIC_FOUNDRY_BASE_URL"
 """The variable in which Claude Code is told of a gateway; its host counts as an extra host."""
@@ -102,6 +116,11 @@ _DECLARED: tuple[tuple[str, str, str], ...] = (
         "Percentage of sessions that are left alone, so that the report can compare them with the others.",
     ),
     (
+        "foundry_token",
+        "",
+        "What must be shown to change the mode at foundry.local. Empty: a new one is made and logged at each start.",
+    ),
+    (
         "foundry_keep_days",
         "90",
         "How many days the ledger of requests goes back.",
@@ -116,9 +135,13 @@ _DECLARED: tuple[tuple[str, str, str], ...] = (
 OPTION_NAMES = frozenset(name for name, _, _ in _DECLARED)
 _MEMORY_MB = range(1, 65_537)
 _TOKENS = range(10_000_001)
-_KEEP_DAYS = range(1, 3_651)
-_KEEP_MB = range(1, 65_537)
-_PERCENT = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,4})?")
+KEEP_DAYS = range(1, 3_651)
+"""How many days the ledger may go back."""
+KEEP_MB = range(1, 65_537)
+"""How many megabytes the ledger may take."""
+HOLDOUT_DECIMALS = 4
+"""How many decimals a percentage of sessions may have."""
+_PERCENT = re.compile(rf"[0-9]{{1,3}}(?:\.[0-9]{{1,{HOLDOUT_DECIMALS}}})?")
 _WHOLE = 100.0
 _CACHE_TTLS = {"auto": None, "5m": 300.0, "1h": 3600.0}
 _SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?")
@@ -145,28 +168,92 @@ def unknown_names(options: OptManager) -> list[str]:
     return sorted(name for name in options.deferred if name.lower().startswith(("foundry_", "foundry-")))
 
 
-def read_settings(options: OptManager, environment: Mapping[str, str]) -> Settings:
-    """Read the options and the variable `BASE_URL_VARIABLE` of `environment`.
+def read_settings(options: OptManager, environment: Mapping[str, str], policy: CompanyPolicy | None = None) -> Settings:
+    """Read the options and the variable `BASE_URL_VARIABLE` of `environment`, and hold them against `policy`.
+
+    What was given must be within the policy; what was not follows it.
 
     Raises:
         OptionsError: a value is not possible; one line that names the option, the value and what is allowed.
 
     """
-    hosts = {_extra_host("foundry_extra_hosts", given) for given in _listed(options.foundry_extra_hosts)}
+    named = {
+        "foundry_extra_hosts": [_extra_host("foundry_extra_hosts", it) for it in _listed(options.foundry_extra_hosts)]
+    }
     if base_url := environment.get(BASE_URL_VARIABLE, "").strip():
-        hosts.add(_extra_host(BASE_URL_VARIABLE, base_url))
-    return Settings(
+        named[BASE_URL_VARIABLE] = [_extra_host(BASE_URL_VARIABLE, base_url)]
+    settings = Settings(
         mode=Mode(_one_of("foundry_mode", options.foundry_mode, Mode)),
-        extra_hosts=tuple(sorted(host for host in hosts if not host_rules.is_foundry_host(host))),
+        extra_hosts=_sorted_hosts(host for hosts in named.values() for host in hosts),
         memory_bytes=_number("foundry_memory_mb", options.foundry_memory_mb, _MEMORY_MB) * 1024 * 1024,
         cache_lifetime=_cache_lifetime(options.foundry_cache_ttl),
         state_dir=_state_dir(options.foundry_state_dir),
         recent=_number("foundry_recent_tokens", options.foundry_recent_tokens, _TOKENS),
         least=_number("foundry_least_tokens", options.foundry_least_tokens, _TOKENS),
         holdout=_share("foundry_holdout", options.foundry_holdout),
-        keep_days=_number("foundry_keep_days", options.foundry_keep_days, _KEEP_DAYS),
-        keep_mb=_number("foundry_keep_mb", options.foundry_keep_mb, _KEEP_MB),
+        keep_days=_number("foundry_keep_days", options.foundry_keep_days, KEEP_DAYS),
+        keep_mb=_number("foundry_keep_mb", options.foundry_keep_mb, KEEP_MB),
     )
+    if policy is None:
+        return settings
+    if policy.error:  # who may do what is not known: nobody's requests are looked into
+        return replace(settings, mode=Mode.OFF)
+    for source, hosts in named.items():
+        if refused := policy.refused_host(source, hosts):
+            raise OptionsError(refused)
+    return _within(policy, settings, options)
+
+
+def _within(policy: CompanyPolicy, settings: Settings, options: OptManager) -> Settings:
+    """`settings` with what the policy says in the place of what nobody gave."""
+
+    def judged[T](name: str, value: T, usual: T, allowed: str, *, is_allowed: bool) -> T:
+        if not is_given(options, name):
+            return usual
+        if is_allowed:
+            return value
+        raise OptionsError(policy.refusal(name, _shown(getattr(options, name)), allowed))
+
+    modes = policy.listed_modes()
+    days = settings.keep_days if policy.keep_days is None else policy.keep_days
+    megabytes = settings.keep_mb if policy.keep_mb is None else policy.keep_mb
+    holdout = settings.holdout if policy.holdout is None else policy.holdout
+    return replace(
+        settings,
+        mode=judged(
+            "foundry_mode",
+            settings.mode,
+            Mode(policy.usual_mode(settings.mode)),
+            f"one of {', '.join(modes)}",
+            is_allowed=settings.mode in modes,
+        ),
+        extra_hosts=_sorted_hosts([*settings.extra_hosts, *policy.extra_hosts]),
+        keep_days=judged(
+            "foundry_keep_days",
+            settings.keep_days,
+            min(settings.keep_days, days),
+            f"at most {days}",
+            is_allowed=settings.keep_days <= days,
+        ),
+        keep_mb=judged(
+            "foundry_keep_mb",
+            settings.keep_mb,
+            min(settings.keep_mb, megabytes),
+            f"at most {megabytes}",
+            is_allowed=settings.keep_mb <= megabytes,
+        ),
+        holdout=judged(
+            "foundry_holdout",
+            settings.holdout,
+            holdout,
+            f"only {policy.shown_holdout}",
+            is_allowed=settings.holdout == holdout,
+        ),
+    )
+
+
+def _sorted_hosts(hosts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({host for host in hosts if not host_rules.is_foundry_host(host)}))
 
 
 def _number(name: str, value: str, possible: range) -> int:

@@ -28,6 +28,8 @@ Variables of claude-foundry itself, all optional:
   FOUNDRY_COMPRESS_CACHE_TTL    how long the service keeps a prompt cache: auto, 5m, 1h or seconds
   FOUNDRY_COMPRESS_STATE_DIR    folder for what is remembered of conversations
   FOUNDRY_COMPRESS_RECENT_TOKENS, FOUNDRY_COMPRESS_LEAST_TOKENS  what is set aside in mode balanced
+  FOUNDRY_COMPRESS_HOLDOUT      percentage of sessions that are left alone, for the report to compare
+  FOUNDRY_COMPRESS_KEEP_DAYS, FOUNDRY_COMPRESS_KEEP_MB  how far back the ledger of requests goes, and its size
   FOUNDRY_COMPRESS_CONFDIR      folder of the certificate authority (default: certs in the project)
   CLAUDE_FOUNDRY_CLIENT         the program to start instead of `claude`
   CLAUDE_FOUNDRY_DEBUG=1        show where an error arose

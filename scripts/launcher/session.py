@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import certificate_authority
+import company_policy
 import host_rules
 from demo.stand_in import StandIn
 from launcher import child_environment, client, client_settings, corporate_proxy, foundry_target, no_proxy
@@ -20,7 +21,10 @@ __all__ = ["run_claude_code", "run_demo"]
 
 OPTION_PREFIX = "FOUNDRY_COMPRESS_"
 CONFDIR = Path(os.environ.get(f"{OPTION_PREFIX}CONFDIR") or PROJECT / "certs").absolute()
-_OPTIONS = ("mode", "memory_mb", "cache_ttl", "state_dir", "recent_tokens", "least_tokens")
+_OPTIONS = (
+    *("mode", "memory_mb", "cache_ttl", "state_dir", "recent_tokens", "least_tokens"),
+    *("holdout", "keep_days", "keep_mb"),
+)
 _BASE_URL = "ANTHROPIC_FOUNDRY_BASE_URL"
 
 
@@ -126,8 +130,15 @@ def _extra_hosts(target: foundry_target.FoundryTarget) -> list[str]:
                 f"{OPTION_PREFIX}EXTRA_HOSTS: {given!r} is not possible; allowed are {host_rules.NAMED_HOSTS}."
             )
         hosts.append(host)
+    policy = company_policy.in_force()
+    if policy and (refused := policy.refused_host(f"{OPTION_PREFIX}EXTRA_HOSTS", hosts)):
+        raise LauncherError(f"{refused}.")
     if target.is_gateway:
+        if policy and (refused := policy.refused_host(_BASE_URL, [target.host])):
+            raise LauncherError(f"{refused}.")
         hosts.append(target.host)
+    if policy:
+        hosts += policy.extra_hosts
     return list(dict.fromkeys(hosts))
 
 
