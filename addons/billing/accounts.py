@@ -83,7 +83,13 @@ class Accounts:
         ratios = self._prices.ratios(entry.deployment, entry.model, entry.endpoint, usage.input)
         paid = ratios.units(usage)
         health = health_of(entry, before) if before is not None else None
-        without = paid + _saved(usage, removed, before, health, ratios)
+        without = paid
+        if before is not None:
+            without += _saved(usage, removed, before, health, ratios)
+        elif removed:
+            # What a conversation begins with was never sent before; of one that is not known any more, a part was.
+            known = usage.cache_read / usage.input if entry.follows and usage.input else 0.0
+            without += removed * (known * ratios.cache_read + (1 - known) * ratios.new_token(usage))
         self._remember(entry, usage, before, removed)
         return Account(entry, removed, tokens if entry.outcome == _OBSERVED else 0.0, paid, without, health)
 
@@ -98,13 +104,9 @@ class Accounts:
             self._last.popitem(last=False)
 
 
-def _saved(usage: Usage, removed: float, before: Last | None, health: Health | None, ratios: Ratios) -> float:
-    """Units that the request would have cost more."""
+def _saved(usage: Usage, removed: float, before: Last, health: Health | None, ratios: Ratios) -> float:
+    """Units that a request behind `before` would have cost more."""
     new = ratios.new_token(usage)
-    if before is None:
-        # How much of what was removed stood in front of what was read is not known: as much as of the rest.
-        read = usage.cache_read / usage.input if usage.input else 0.0
-        return removed * (read * ratios.cache_read + (1 - read) * new)
     if health is not None and health.is_ours:
         # Had we left it as it was, all that went before would have been read.
         read_then = before.cached + before.removed

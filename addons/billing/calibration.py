@@ -25,10 +25,9 @@ _SAMPLES_NEEDED = 5
 
 # Until enough was billed. Claude's tokens for one of o200k_base on tool results: 1.16 to 1.21 with the 4.5 and 4.6
 # models, 1.57 to 1.72 with the newest, measured with the package ctok. OpenAI's own models: o200k_base itself.
-_ASSUMED: tuple[tuple[re.Pattern[str], float], ...] = (
-    (re.compile(r"claude.*[-.]4[-.][56](?!\d)|claude.*[-.][34](?!\d)"), 1.18),
-    (re.compile(r"claude"), 1.6),
-)
+_CLAUDE = re.compile(r"claude-(?:[a-z]+-)?(\d)(?:[-.](\d)(?!\d))?")
+_LAST_OF_OLD = (4, 6)
+_OLD, _NEW, _OTHER = 1.18, 1.6, 1.0
 
 
 class Factor(NamedTuple):
@@ -74,7 +73,10 @@ class Calibration:
 
 
 def _assumed(name: str) -> float:
-    return next((value for pattern, value in _ASSUMED if pattern.search(name.lower())), 1.0)
+    found = _CLAUDE.search(name.lower())
+    if found is None:
+        return _NEW if "claude" in name.lower() else _OTHER
+    return _OLD if (int(found[1]), int(found[2] or 0)) <= _LAST_OF_OLD else _NEW
 
 
 def counted_text(body: bytes) -> str:
@@ -82,7 +84,7 @@ def counted_text(body: bytes) -> str:
     try:
         message = msgspec.json.decode(body)["messages"][-1]
         return "\n".join(_texts(message["content"])) if message["role"] == "user" else ""
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError, AttributeError):
         return ""
 
 

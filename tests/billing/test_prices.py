@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from billing.prices import PriceError, Prices, Ratios
+from billing.usage import Usage
+
+OWN = """
+currency = "EUR"
+[[price]]
+match = 'opus'
+input = 2.0
+cache_read = 0.5
+output = 8.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("deployment", "model", "input_"),
+    [
+        ("claude-sonnet-4-5", "", 3.0),
+        ("my-deployment", "claude-sonnet-4-5-20250929", 3.0),
+        ("prod-gpt-5", "claude-opus-4-1-20250805", 15.0),  # what answers counts, not what it is called
+        ("Claude-Opus-4-5", "", 5.0),
+        ("claude-opus-5-5", "", 4.0),
+        ("claude-haiku-4-5", "", 1.0),
+        ("claude-3-5-haiku-latest", "", 0.8),
+        ("gpt-5", "gpt-5-2025-08-07", 1.25),
+        ("gpt-5-mini", "", 0.25),
+        ("gpt-4.1-nano", "", 0.1),
+        ("o3", "", 2.0),
+    ],
+)
+def test_list_prices(deployment: str, model: str, input_: float) -> None:
+    price = Prices.load().of(deployment, model)
+    assert price is not None
+    assert (price.input, price.currency) == (input_, "USD")
+    assert price.source
+    assert isinstance(price.found_on, date)
+
+
+@pytest.mark.parametrize("name", ["", "my-deployment", "gpt-9", "photo3", "claude"])
+def test_what_nobody_knows_has_no_price(name: str) -> None:
+    assert Prices.load().of(name, "") is None
+
+
+def test_a_longer_prompt_may_cost_more() -> None:
+    prices = Prices.load()
+    short, long = (prices.of("claude-haiku-5-5", "", tokens) for tokens in (100_000, 100_001))
+    assert short is not None
+    assert long is not None
+    assert (short.input, long.input) == (0.1, 0.5)
+
+
+def test_the_users_own_prices_come_first(tmp_path: Path) -> None:
+    file = tmp_path / "prices.toml"
+    file.write_text(OWN)
+    prices = Prices.load(file)
+    own = prices.of("claude-opus-4-5", "")
+    assert own is not None
+    assert (own.input, own.currency, own.found_on) == (2.0, "EUR", None)
+    assert own.ratios == Ratios(0.25, 1.0, 1.0, 4.0)
+    assert own.of(1_000_000) == 2.0
+    listed = prices.of("claude-sonnet-4-5", "")
+    assert listed is not None
+    assert listed.currency == "USD"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("price = 3", "Expected `array`"),
+        (OWN + "inptu = 1.0", "unknown field `inptu`"),
+        (OWN.replace("input = 2.0", ""), "missing required field `input`"),
+        (OWN.replace("'opus'", "'('"), "subpattern"),
+        (OWN.replace("2.0", "0.0"), "above 0"),
+        (OWN.replace("8.0", "-8.0"), "above 0"),
+        ("[[", "prices.toml shows the form"),
+    ],
+)
+def test_a_file_that_is_none_is_named(text: str, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text(text)
+    with pytest.raises(PriceError) as error:
+        Prices.load(file)
+    line = str(error.value)
+    assert line.startswith(f"{file}: ")
+    assert words in line
+    assert "\n" not in line
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PriceError, match="cannot be read"):
+        Prices.load(tmp_path / "none.toml")
+
+
+def test_units() -> None:
+    usage = Usage(uncached=100, cache_read=1000, cache_write_5m=40, cache_write_1h=10, output=7)
+    ratios = Prices.load().ratios("claude-sonnet-4-5", "", "messages")
+    assert ratios == pytest.approx(Ratios(0.1, 1.25, 2.0, 5.0)) or ratios.output == 5.0
+    assert ratios.units(usage) == pytest.approx(100 + 100 + 50 + 20 + 35)
+    assert ratios.new_token(usage) == pytest.approx((100 + 50 + 20) / 150)
+    assert ratios.new_token(Usage(cache_read=5)) == pytest.approx(1.25)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "write"), [("messages", 1.25), ("chat_completions", 1.0), ("responses", 1.0), ("unknown", 1.25)]
+)
+def test_without_a_price_the_wire_format_tells_what_is_usual(endpoint: str, write: float) -> None:
+    assert Prices.load().ratios("my-deployment", "", endpoint).cache_write_5m == write
