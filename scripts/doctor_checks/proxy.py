@@ -21,7 +21,7 @@ __all__ = ["Kind", "Look", "NamedProxy", "Unusable", "judge", "judge_client", "j
 SECONDS = 5.0
 NAME = "proxy"
 OPTION = "--proxy"
-BY_HAND = "mitmdump -s addons/foundry_compress.py"
+BY_HAND = ".venv/bin/mitmdump -s addons/foundry_compress.py"
 
 
 @dataclass(frozen=True, slots=True)
