@@ -26,8 +26,9 @@ class LedgerReader:
     """Reads the ledger at `path`; changes nothing. Methods raise LedgerError."""
 
     def __init__(self, path: Path) -> None:
+        none = LedgerError(f"There is no ledger at {path}: it is made with the first request through the proxy")
         if not path.exists():
-            raise LedgerError(f"There is no ledger at {path}: it is made with the first request through the proxy")
+            raise none
         self._path = path
         try:
             self._connection = sqlite3.connect(
@@ -39,6 +40,8 @@ class LedgerReader:
         if version == VERSION:
             return
         self._connection.close()
+        if not version:
+            raise none  # it is just being made
         if version > VERSION:
             raise LedgerError(f"{path} was made by a later version of Foundry Compress: read it with that one")
         # The proxy brings it to this version when it writes the next request.
