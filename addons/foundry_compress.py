@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import sys
 import time
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ import host_rules  # noqa: E402
 import leaf_certificate  # noqa: E402
 import local_status  # noqa: E402
 import mitmproxy_settings  # noqa: E402
+import mode_switch  # noqa: E402
 from arrivals import Arrivals  # noqa: E402
 from billing.ledger import LEDGER_FILE, Ledger  # noqa: E402
 from bookkeeper import Bookkeeper, Pending, session_of  # noqa: E402
@@ -52,6 +54,8 @@ VERSION = "0.1.0"
 
 OWN_CONFDIR = _ADDONS.parent / "certs"
 """Where the certificate authority is, unless the user gives mitmproxy's option `confdir`."""
+
+_TOKEN_BYTES = 16
 
 CLIENT_LEFT = "Client disconnected."
 """mitmproxy's word for it."""
@@ -73,6 +77,7 @@ class FoundryCompress:
         self._unsettled: WeakKeyDictionary[http.HTTPFlow, Sent | None] = WeakKeyDictionary()
         self._unended: WeakKeyDictionary[http.HTTPFlow, tuple[Bookkeeper, Pending]] = WeakKeyDictionary()
         self._notices = Notices()
+        self._token = ""  # made at start, unless one is given
         self._set_for_user: dict[str, object] = {}
         self._is_running = False
         self._arrivals = Arrivals(self._notices, lambda: self._mode is not Mode.OFF, self._address)
@@ -163,6 +168,9 @@ class FoundryCompress:
             given = ", ".join(f"{name}={_shown(value)}" for name, value in self._set_for_user.items())
             logger.info("Set, because nobody else did: %s", given)
         self._say_state()
+        if not ctx.options.foundry_token:
+            self._token = secrets.token_urlsafe(_TOKEN_BYTES)
+            logger.info("To change the mode while this proxy runs: scripts/mode MODE, with the token %s", self._token)
         self._arrivals.watch()
 
     def done(self) -> None:
@@ -179,12 +187,13 @@ class FoundryCompress:
     def _say_state(self) -> None:
         assert self._settings is not None  # noqa: S101 - callers have checked
         logger.info(
-            "Foundry Compress %s: mode %s; scope %s; certificate authority %s, clients trust %s",
+            "Foundry Compress %s: mode %s; scope %s; certificate authority %s, clients trust %s; state in %s",
             VERSION,
             self._mode,
             " ".join((host_rules.FOUNDRY_SCOPE, *self._extra_hosts)),
             "for these hosts only" if self._authority and self._authority.constrained else "FOR EVERY HOST",
             self._notices.certificate,
+            self._settings.state_dir,
         )
 
     # Connections: whose are looked into
@@ -328,6 +337,19 @@ class FoundryCompress:
 
     def _stats(self) -> dict[str, object]:
         return {"mode": self._mode, **self._totals.as_dict()}
+
+    def _set_mode(self, mode: str, at_once: bool) -> str:  # noqa: FBT001 - as those who call it have it
+        """Change the mode while the proxy runs; what follows, in a line. Raises ValueError with one."""
+        try:
+            ctx.options.update(foundry_mode=mode)
+        except OptionsError as error:
+            raise ValueError(str(error)) from None
+        warm = self._bookkeeper.warm() if self._bookkeeper else []
+        if at_once and self._mode is Mode.OFF and self._bookkeeper:
+            self._bookkeeper.forget_warm()
+        line = mode_switch.what_follows(self._mode, warm, at_once=at_once, now=time.time())
+        logger.info(line)
+        return line
 
     # What the hooks share
 

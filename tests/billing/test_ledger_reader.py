@@ -47,7 +47,9 @@ def test_none(tmp_path: Path) -> None:
         LedgerReader(tmp_path / LEDGER_FILE)
 
 
-@pytest.mark.parametrize(("version", "words"), [(VERSION + 1, "later version"), (-1, "earlier version"), (0, "no ledger")])
+@pytest.mark.parametrize(
+    ("version", "words"), [(VERSION + 1, "later version"), (-1, "earlier version"), (0, "no ledger")]
+)
 def test_another_version(version: int, words: str, tmp_path: Path) -> None:
     write(tmp_path / LEDGER_FILE, NOW)
     connection = sqlite3.connect(tmp_path / LEDGER_FILE)

@@ -1,0 +1,151 @@
+"""Sessions that were left alone beside those that were not: did cost or quality move?
+
+`foundry_holdout` leaves a share of sessions untouched, chosen by hash, so that the two arms differ by chance and by us.
+What is compared is measured in both: nothing here is estimated from what was removed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from billing.accounts import Account
+from billing.entry import Entry
+from billing.prices import Prices
+
+__all__ = ["LEAST_SESSIONS", "Arm", "Comparison", "Evidence", "Interval", "compare"]
+
+LEAST_SESSIONS = 20
+"""With fewer sessions in one arm, nothing can be said."""
+
+_RESAMPLES = 2_000
+_SEED = 1  # the same ledger gives the same interval
+_OUTER = 0.025  # on each side of an interval of 95 %
+
+
+@dataclass(slots=True)
+class _Session:
+    turns: int = 0
+    units: float = 0.0
+    output: int = 0
+    last: dict[str, Entry] | None = None
+
+    def counted(self, what: Callable[[Entry], int]) -> int:
+        """The sum over its conversations, each of which counts in its last request what it has in all."""
+        return sum(what(entry) for entry in (self.last or {}).values())
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """How many sessions and requests there are."""
+
+    sessions: int
+    turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The ends of a 95 % interval."""
+
+    low: float
+    high: float
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether no difference is possible, too."""
+        return self.low <= 1.0 <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One measure: what it is on the average in each arm, and their ratio, None where that cannot be told."""
+
+    name: str
+    treated: float
+    holdout: float
+    ratio: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """`comparisons` are empty where one arm has fewer than `LEAST_SESSIONS`."""
+
+    treated: Arm
+    holdout: Arm
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether anything can be said."""
+        return bool(self.comparisons)
+
+
+type _Measure = Callable[[_Session], tuple[float, float]]
+
+# What is compared: how much, and of how much. Averages are of the sums, so that long sessions count as such.
+_MEASURES: dict[str, _Measure] = {
+    "input units a request": lambda one: (one.units, one.turns),
+    "input units a session": lambda one: (one.units, 1),
+    "requests a session": lambda one: (one.turns, 1),
+    "output tokens a request": lambda one: (one.output, one.turns),
+    "files read again, of all results": lambda one: (
+        one.counted(lambda entry: entry.rereads),
+        one.counted(lambda entry: entry.results),
+    ),
+    "failed results, of all": lambda one: (
+        one.counted(lambda entry: entry.errors),
+        one.counted(lambda entry: entry.results),
+    ),
+}
+
+
+def compare(accounts: Iterable[Account], prices: Prices | None = None) -> Evidence | None:
+    """The two arms; None where no session was left alone. `accounts` oldest first."""
+    prices = prices or Prices.load()
+    arms: dict[bool, dict[str, _Session]] = {False: {}, True: {}}
+    roots: dict[str, str] = {}  # by conversation: the session, or the conversation from which all others forked
+    for account in accounts:
+        entry, usage = account.entry, account.entry.usage
+        if not entry.conversation or usage is None:
+            continue
+        root = entry.session or roots.get(entry.conversation) or roots.get(entry.follows) or entry.conversation
+        roots[entry.conversation] = root
+        session = arms[entry.holdout].setdefault(root, _Session())
+        session.turns += 1
+        session.units += prices.ratios(entry.deployment, entry.model, entry.endpoint, usage.input).input_units(usage)
+        session.output += usage.output
+        session.last = {**(session.last or {}), entry.conversation: entry}
+    treated, holdout = list(arms[False].values()), list(arms[True].values())
+    if not holdout:
+        return None
+    enough = min(len(treated), len(holdout)) >= LEAST_SESSIONS
+    comparisons = [_comparison(name, measure, treated, holdout) for name, measure in _MEASURES.items() if enough]
+    return Evidence(_arm(treated), _arm(holdout), tuple(comparisons))
+
+
+def _arm(sessions: Sequence[_Session]) -> Arm:
+    return Arm(len(sessions), sum(one.turns for one in sessions))
+
+
+def _comparison(name: str, measure: _Measure, treated: Sequence[_Session], holdout: Sequence[_Session]) -> Comparison:
+    pairs = [[measure(one) for one in arm] for arm in (treated, holdout)]
+    averages = [_average(arm) for arm in pairs]
+    draw = random.Random(_SEED)  # noqa: S311 - nothing is to be secret
+    ratios = []
+    for _ in range(_RESAMPLES):
+        one, other = (_average(draw.choices(arm, k=len(arm))) for arm in pairs)
+        if other:
+            ratios.append(one / other)
+    ratios.sort()
+    is_told = bool(averages[1]) and len(ratios) == _RESAMPLES
+    interval = (
+        Interval(ratios[int(_OUTER * _RESAMPLES)], ratios[int((1 - _OUTER) * _RESAMPLES) - 1]) if is_told else None
+    )
+    return Comparison(name, averages[0], averages[1], averages[0] / averages[1] if averages[1] else None, interval)
+
+
+def _average(pairs: Sequence[tuple[float, float]]) -> float:
+    of = sum(pair[1] for pair in pairs)
+    return sum(pair[0] for pair in pairs) / of if of else 0.0

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from billing.accounts import Account, Accounts
+from billing.evidence import LEAST_SESSIONS, Comparison, Evidence, compare
+from billing.usage import Usage
+from tests.billing.entries import entry
+
+
+def accounts(sessions: int, *, holdout: bool, tokens: int, errors: int = 1, turns: int = 5) -> Iterator[Account]:
+    """Sessions of some requests with about so many uncached tokens each."""
+    books = Accounts()
+    chance = random.Random(f"{holdout} {tokens}")
+    for number in range(sessions):
+        name = f"{'left' if holdout else 'treated'} {number}"
+        for turn in range(turns):
+            yield books.add(
+                entry(
+                    1000.0 * number + turn,
+                    conversation=name,
+                    session=name,
+                    holdout=holdout,
+                    results=10 * (turn + 1),
+                    errors=errors * (turn + 1),
+                    rereads=turn,
+                    usage=Usage(uncached=round(tokens * chance.uniform(0.8, 1.2)), output=50),
+                )
+            )
+
+
+def both(tokens: int, left: int, sessions: int = 40, **treated: int) -> Evidence:
+    found = compare([
+        *accounts(sessions, holdout=False, tokens=tokens, **treated),
+        *accounts(sessions, holdout=True, tokens=left),
+    ])  # fmt: skip
+    assert found is not None
+    return found
+
+
+def named(evidence: Evidence, name: str) -> Comparison:
+    (found,) = [one for one in evidence.comparisons if one.name == name]
+    return found
+
+
+def test_without_a_holdout_there_is_nothing_to_compare() -> None:
+    assert compare(accounts(30, holdout=False, tokens=100)) is None
+
+
+def test_a_difference_is_told_with_its_interval() -> None:
+    found = named(both(750, 1000), "input units a request")
+    assert found.treated == pytest.approx(750, rel=0.02)
+    assert found.holdout == pytest.approx(1000, rel=0.02)
+    assert found.interval is not None
+    assert found.interval.low < 0.75 < found.interval.high < 1.0
+    assert not found.interval.says_nothing
+
+
+def test_where_there_is_none_the_interval_says_nothing() -> None:
+    found = named(both(1000, 1001), "input units a request")
+    assert found.interval is not None
+    assert found.interval.says_nothing
+
+
+def test_what_would_be_worse_shows() -> None:
+    assert named(both(1000, 1000, errors=2), "failed results, of all").ratio == pytest.approx(2.0)
+    assert named(both(1000, 1000, turns=10), "requests a session").ratio == pytest.approx(2.0)
+
+
+def test_each_conversation_counts_what_its_last_request_has_in_all() -> None:
+    found = named(both(1000, 1000), "files read again, of all results")
+    assert found.treated == pytest.approx(4 / 50)
+
+
+def test_too_few_sessions_say_nothing() -> None:
+    evidence = both(750, 1000, sessions=LEAST_SESSIONS - 1)
+    assert not evidence.is_enough
+    assert (evidence.treated.sessions, evidence.holdout.turns) == (LEAST_SESSIONS - 1, 5 * (LEAST_SESSIONS - 1))
+
+
+def test_forks_belong_to_the_conversation_that_they_left() -> None:
+    books = Accounts()
+    usage = Usage(uncached=10)
+    found = compare([
+        books.add(entry(1.0, conversation="a", holdout=True, usage=usage)),
+        books.add(entry(2.0, conversation="b", follows="a", holdout=True, usage=usage)),
+        books.add(entry(3.0, conversation="c", follows="b", holdout=True, usage=usage)),
+        books.add(entry(4.0, conversation="d", holdout=True, usage=usage)),
+    ])  # fmt: skip
+    assert found is not None
+    assert (found.holdout.sessions, found.holdout.turns) == (2, 4)
+
+
+def test_what_never_happened_has_no_ratio() -> None:
+    assert named(both(1000, 1000, turns=1), "files read again, of all results").treated == 0.0
+    found = compare([
+        *accounts(30, holdout=False, tokens=10),
+        *accounts(30, holdout=True, tokens=10, turns=1),
+    ])  # fmt: skip
+    assert found is not None
+    none = named(found, "files read again, of all results")
+    assert (none.ratio, none.interval) == (None, None)
+
+
+def test_the_same_ledger_gives_the_same_figures() -> None:
+    assert both(750, 1000) == both(750, 1000)
