@@ -32,6 +32,7 @@ _ADDONS = Path(__file__).resolve().parent
 if str(_ADDONS) not in sys.path:
     sys.path.insert(0, str(_ADDONS))
 
+import company_policy  # noqa: E402
 import foundry_options  # noqa: E402
 import host_rules  # noqa: E402
 import leaf_certificate  # noqa: E402
@@ -42,6 +43,7 @@ from arrivals import Arrivals  # noqa: E402
 from billing.ledger import LEDGER_FILE, Ledger  # noqa: E402
 from bookkeeper import Bookkeeper, Pending, session_of  # noqa: E402
 from certificate_authority import Authority, AuthorityError, ensure  # noqa: E402
+from company_policy import CompanyPolicy  # noqa: E402
 from conversations import Sent  # noqa: E402
 from foundry_options import Mode, Settings  # noqa: E402
 from notices import Notices, where_it_broke  # noqa: E402
@@ -68,6 +70,7 @@ class FoundryCompress:
 
     def __init__(self) -> None:
         self._settings: Settings | None = None  # None: refused, and mitmproxy is about to end
+        self._policy: CompanyPolicy | None = None
         self._authority: Authority | None = None
         self._authority_for: tuple[Path, tuple[str, ...]] | None = None
         self._rewriter: RequestRewriter | None = None
@@ -93,7 +96,8 @@ class FoundryCompress:
         """Read the options anew. A bad value ends mitmproxy at start, and is undone later."""
         if updated & (foundry_options.OPTION_NAMES | {"confdir"}):
             try:
-                self._apply(foundry_options.read_settings(ctx.options, os.environ))
+                self._policy = company_policy.in_force()
+                self._apply(foundry_options.read_settings(ctx.options, os.environ, self._policy))
             except (OptionsError, AuthorityError) as error:
                 if self._is_running:
                     raise OptionsError(str(error)) from None
@@ -187,14 +191,17 @@ class FoundryCompress:
     def _say_state(self) -> None:
         assert self._settings is not None  # noqa: S101 - callers have checked
         logger.info(
-            "Foundry Compress %s: mode %s; scope %s; certificate authority %s, clients trust %s; state in %s",
+            "Foundry Compress %s: mode %s; scope %s; certificate authority %s, clients trust %s; state in %s%s",
             VERSION,
             self._mode,
             " ".join((host_rules.FOUNDRY_SCOPE, *self._extra_hosts)),
             "for these hosts only" if self._authority and self._authority.constrained else "FOR EVERY HOST",
             self._notices.certificate,
             self._settings.state_dir,
+            f"; {self._policy.describe()}" if self._policy else "",
         )
+        if self._policy and self._policy.error:
+            self._notices.say(f"The company policy cannot be used, so nothing is rewritten: {self._policy.error}")
 
     # Connections: whose are looked into
 

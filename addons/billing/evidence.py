@@ -1,4 +1,4 @@
-"""Sessions that were left alone beside those that were not: did cost or quality move?
+"""Sessions that were left alone beside those that were not: whether cost or quality moved.
 
 `foundry_holdout` leaves a share of sessions untouched, chosen by hash, so that the two arms differ by chance and by us.
 What is compared is measured in both: nothing here is estimated from what was removed.

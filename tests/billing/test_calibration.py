@@ -25,7 +25,7 @@ def learned(*pairs: tuple[Any, Any]) -> Factor:
 
 
 def test_a_factor_is_what_was_billed_for_what_was_counted() -> None:
-    assert learned(*[(FIRST, SECOND)] * 5) == (pytest.approx(1.6), 5)
+    assert learned(*[(FIRST, SECOND)] * 5) == Factor(pytest.approx(1.6), 5)
 
 
 def test_a_few_bills_do_not_make_a_factor() -> None:

@@ -103,9 +103,9 @@ def test_two_proxies_write_into_one_file(path: Path, clock: Clock, reports: list
     both = [Ledger(path, reports.append, clock=clock) for _ in range(2)]
     for number, one in enumerate(some(400, clock)):
         both[number % 2].add(one)
-    assert all(one.flush(10) for one in both)
-    for one in both:
-        one.close()
+    assert all(ledger.flush(10) for ledger in both)
+    for ledger in both:
+        ledger.close()
     assert read(path) == some(400, clock)
 
 
