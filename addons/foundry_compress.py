@@ -51,6 +51,7 @@ from request_log import log_request  # noqa: E402
 from request_rewriter import RequestRewriter  # noqa: E402
 from totals import Totals  # noqa: E402
 from treatment import UNKNOWN_FORMAT, Treatment  # noqa: E402
+from web_view import Commands, WebView  # noqa: E402
 
 VERSION = "0.1.0"
 
@@ -83,6 +84,8 @@ class FoundryCompress:
         self._token = ""  # made at start, unless one is given
         self._set_for_user: dict[str, object] = {}
         self._is_running = False
+        self._web_view = WebView()
+        self.addons = [Commands(self._web_view.pairs, self._stats, self._set_mode)]  # mitmproxy's: what comes with us
         self._arrivals = Arrivals(self._notices, lambda: self._mode is not Mode.OFF, self._address)
 
     # Start, options, end
@@ -90,6 +93,7 @@ class FoundryCompress:
     def load(self, loader: Loader) -> None:
         """Declare our options and set those of mitmproxy's that the addon needs."""
         foundry_options.declare(loader)
+        self._web_view.register()
         self._set_for_user |= mitmproxy_settings.set_unless_given(ctx.options)
 
     def configure(self, updated: set[str]) -> None:
@@ -328,6 +332,8 @@ class FoundryCompress:
             flow.request, host, endpoint, mode=self._mode, treatment=treatment, started=started
         )
         self._unended[flow] = (self._bookkeeper, pending)
+        if self._web_view.is_on(ctx.master):
+            self._web_view.treated(flow, treatment, pending.added_ms)
         if treatment.body is not None:
             flow.request.content = treatment.body  # last: had anything failed, the client's bytes would stand
 

@@ -44,7 +44,7 @@ _WORDS = [
     {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": f'{{"usage": {n}}} äé\n\n'}}
     for n in range(9)
 ]
-_MESSAGES = (
+_MESSAGES: tuple[Json, ...] = (
     {"type": "message_start", "message": _MESSAGE | {"usage": _INPUT | {"output_tokens": 1}}},
     {"type": "ping"},
     *_WORDS,
@@ -52,7 +52,7 @@ _MESSAGES = (
     {"type": "message_stop"},
 )
 _COUNTED = {"prompt_tokens": 93, "prompt_tokens_details": {"cached_tokens": 70}, "completion_tokens": 9}
-_CHUNKS = (
+_CHUNKS: tuple[Json, ...] = (
     *({"model": "model-1", "choices": [{"delta": {"content": "a"}, "finish_reason": None}]} for _ in range(9)),
     {"model": "model-1", "choices": [{"delta": {}, "finish_reason": "stop"}]},
     {"model": "model-1", "choices": [], "usage": _COUNTED},

@@ -1,0 +1,39 @@
+"""The parts of the view, as the addon uses them."""
+
+from __future__ import annotations
+
+from mitmproxy import contentviews
+from mitmproxy.http import HTTPFlow
+from mitmproxy.master import Master
+
+from treatment import REWRITTEN, Treatment
+from web_view.conversation_view import ConversationView
+from web_view.marks import mark
+from web_view.pairs import Pair, Pairs
+from web_view.rewrite_view import RewriteView
+
+__all__ = ["WebView"]
+
+
+class WebView:
+    """Tells people who look at flows what was done to them; keeps bodies for that in at most `limit` bytes."""
+
+    def __init__(self, limit: int = 64 * 1024 * 1024) -> None:
+        self.pairs = Pairs(limit)
+        """The bodies that are kept."""
+
+    def is_on(self, master: Master) -> bool:
+        """Whether flows can be looked at: in mitmweb and in the console, not in mitmdump."""
+        return master.addons.get("view") is not None
+
+    def register(self) -> None:
+        """Add the content views; those of an earlier load of the script are replaced."""
+        contentviews.add(RewriteView(self.pairs))
+        contentviews.add(ConversationView())
+
+    def treated(self, flow: HTTPFlow, treatment: Treatment, milliseconds: float) -> None:
+        """Note what will be done to the request of `flow`, which still is as it came."""
+        mark(flow, treatment, milliseconds)
+        if treatment.outcome == REWRITTEN and treatment.body is not None:
+            before = flow.request.get_content(strict=False) or b""
+            self.pairs.put(flow.id, Pair(before, treatment.body, treatment.changes))
