@@ -1,0 +1,98 @@
+"""Numbers and names of the report in the words of a person."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import date
+
+__all__ = ["ENDINGS", "OUTCOMES", "amount", "count", "day", "money", "ms", "percent", "plain", "visible"]
+
+NOTHING = "-"
+"""What stands where there is no figure."""
+
+OUTCOMES: Mapping[str, str] = {
+    "rewritten": "made smaller",
+    "observed": "would have been made smaller: the mode is observe, which changes nothing",
+    "nothing-to-do": "no tool result in it could be written in fewer tokens",
+    "holdout": "left alone for comparison (holdout)",
+    "off": "the mode was switched off",
+    "not-understood": "the body is not of the shape that its format has",
+    "format-not-rewritten": "an OpenAI format, which passes as it is",
+    "unknown-format": "the path is not known",
+    "unreadable-encoding": "the body's content encoding could not be undone",
+    "streamed": "the body was sent on before the addon saw it",
+    "failed": "the addon made a mistake; the client's own bytes went out",
+}
+"""What became of a request, by `Entry.outcome`."""
+
+ENDINGS: Mapping[str, str] = {
+    "complete": "answered to the end",
+    "refused": "refused by the service (status 400 or above)",
+    "cut": "the answer broke off on the service's side",
+    "client-left": "the client hung up",
+    "unreached": "the service could not be reached",
+}
+"""How a request ended, by `Entry.ending`."""
+
+_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+_MOST_WHOLE = 10_000  # numbers below it are written out
+
+
+def amount(value: float | None) -> str:
+    """Units or tokens, with three or four figures that count: 950, 12.3 k, 4.56 M."""
+    if value is None:
+        return NOTHING
+    size = abs(value)
+    for step, letter in _STEPS:
+        if size >= step and size >= _MOST_WHOLE:
+            part = value / step
+            return f"{part:,.{_decimals(part)}f} {letter}"
+    return f"{round(value):,}"  # never "-0"
+
+
+def _decimals(value: float) -> int:
+    size = abs(value)
+    return 2 if size < 10 else 1 if size < 100 else 0  # noqa: PLR2004 - three figures
+
+
+def count(number: int, noun: str = "") -> str:
+    """A number of things, written out."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}" if noun else f"{number:,}"
+
+
+def percent(share: float | None) -> str:
+    """A share of 1."""
+    if share is None:
+        return NOTHING
+    return f"{round(share * 100, 1) + 0.0:,.1f} %"  # the sum makes 0.0 of -0.0
+
+
+def money(value: float | None, currency: str) -> str:
+    """An amount in a currency: two decimals, and more for small ones."""
+    if value is None:
+        return NOTHING
+    size = abs(value)
+    decimals = 2 if size >= 1 or not size else min(6, 1 - math.floor(math.log10(size)))
+    shown = f"{value:,.{decimals}f}"
+    return f"{shown.removeprefix('-') if not float(shown.replace(',', '')) else shown} {currency}"
+
+
+def ms(value: float | None) -> str:
+    """Milliseconds."""
+    return NOTHING if value is None else f"{value:,.{1 if value < 100 else 0}f} ms"  # noqa: PLR2004
+
+
+def day(value: date) -> str:
+    """A day, sortable, with its name."""
+    return f"{value.isoformat()} {value:%a}"
+
+
+def plain(code: str, words: Mapping[str, str]) -> str:
+    """What `code` means; itself if that is not known."""
+    return words.get(code, code or NOTHING)
+
+
+def visible(text: str) -> str:
+    """`text` without what could steer a terminal."""
+    return "".join(character if character.isprintable() else "·" for character in text)
