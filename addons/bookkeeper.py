@@ -139,6 +139,11 @@ class Bookkeeper:
         self._tell(self._accounts.add(entry))
         return entry
 
+    @property
+    def lost(self) -> int:
+        """How many requests could not be written down."""
+        return self._ledger.lost
+
     def warm(self) -> list[Warm]:
         """The conversations that went out rewritten and may be in the service's prompt cache so."""
         now = self._clock()

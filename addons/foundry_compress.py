@@ -14,7 +14,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -36,20 +36,20 @@ import company_policy  # noqa: E402
 import foundry_options  # noqa: E402
 import host_rules  # noqa: E402
 import leaf_certificate  # noqa: E402
-import local_status  # noqa: E402
 import mitmproxy_settings  # noqa: E402
 import mode_switch  # noqa: E402
 from arrivals import Arrivals  # noqa: E402
+from billing.accounts import Account  # noqa: E402
 from billing.ledger import LEDGER_FILE, Ledger  # noqa: E402
 from bookkeeper import Bookkeeper, Pending, session_of  # noqa: E402
 from certificate_authority import Authority, AuthorityError, ensure  # noqa: E402
 from company_policy import CompanyPolicy  # noqa: E402
 from conversations import Sent  # noqa: E402
 from foundry_options import Mode, Settings  # noqa: E402
+from local_site import Live, Point, Site, forbid_connect, is_local_host  # noqa: E402
 from notices import Notices, where_it_broke  # noqa: E402
 from request_log import log_request  # noqa: E402
 from request_rewriter import RequestRewriter  # noqa: E402
-from totals import Totals  # noqa: E402
 from treatment import UNKNOWN_FORMAT, Treatment  # noqa: E402
 from web_view import Commands, WebView  # noqa: E402
 
@@ -75,17 +75,17 @@ class FoundryCompress:
         self._authority: Authority | None = None
         self._authority_for: tuple[Path, tuple[str, ...]] | None = None
         self._rewriter: RequestRewriter | None = None
-        self._totals = Totals()
+        self._live = Live()
         self._bookkeeper: Bookkeeper | None = None
         self._ledger_for: tuple[Path, int, int] | None = None
         self._unsettled: WeakKeyDictionary[http.HTTPFlow, Sent | None] = WeakKeyDictionary()
         self._unended: WeakKeyDictionary[http.HTTPFlow, tuple[Bookkeeper, Pending]] = WeakKeyDictionary()
         self._notices = Notices()
-        self._token = ""  # made at start, unless one is given
+        self._site = Site(self, "")  # with a token once there is one
         self._set_for_user: dict[str, object] = {}
         self._is_running = False
         self._web_view = WebView()
-        self.addons = [Commands(self._web_view.pairs, self._stats, self._set_mode)]  # mitmproxy's: what comes with us
+        self.addons = [Commands(self._web_view.pairs, self.stats, self.set_mode)]  # mitmproxy's: what comes with us
         self._arrivals = Arrivals(self._notices, lambda: self._mode is not Mode.OFF, self._address)
 
     # Start, options, end
@@ -134,7 +134,7 @@ class FoundryCompress:
             keep_days=settings.keep_days,
             keep_mb=settings.keep_mb,
         )
-        self._bookkeeper = Bookkeeper(ledger, self._totals.add)
+        self._bookkeeper = Bookkeeper(ledger, self._live.add)
         self._ledger_for = wanted
 
     def _use_authority(self, extra_hosts: tuple[str, ...]) -> None:
@@ -176,9 +176,11 @@ class FoundryCompress:
             given = ", ".join(f"{name}={_shown(value)}" for name, value in self._set_for_user.items())
             logger.info("Set, because nobody else did: %s", given)
         self._say_state()
-        if not ctx.options.foundry_token:
-            self._token = secrets.token_urlsafe(_TOKEN_BYTES)
-            logger.info("To change the mode while this proxy runs: scripts/mode MODE, with the token %s", self._token)
+        token = ctx.options.foundry_token
+        if not token:
+            token = secrets.token_urlsafe(_TOKEN_BYTES)
+            logger.info("To change the mode while this proxy runs: scripts/mode MODE, with the token %s", token)
+        self._site = Site(self, token)
         self._arrivals.watch()
 
     def done(self) -> None:
@@ -212,8 +214,8 @@ class FoundryCompress:
     def http_connect(self, flow: http.HTTPFlow) -> None:
         """Keep tunnels to foundry.local from being opened upstream."""
         with self._fail_open("http_connect"):
-            if local_status.is_local_host(flow.request.host):
-                local_status.forbid_connect(flow)
+            if is_local_host(flow.request.host):
+                forbid_connect(flow)
             elif self._is_foundry(flow.request.host):
                 self._arrivals.foundry()  # even if no connection comes of it
 
@@ -262,7 +264,7 @@ class FoundryCompress:
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Let requests to other hosts pass while they come in."""
         with self._fail_open("requestheaders"):
-            if _is_settled(flow) or flow.is_replay or local_status.is_local_host(flow.request.host):
+            if _is_settled(flow) or flow.is_replay or is_local_host(flow.request.host):
                 return
             if not self._is_foundry(_host(flow)):
                 flow.request.stream = True
@@ -273,8 +275,8 @@ class FoundryCompress:
         with self._fail_open("request"):
             if _is_settled(flow):
                 return
-            if local_status.is_local_host(flow.request.host):
-                local_status.respond(flow, {"/ready": self._ready, "/api/stats": self._stats})
+            if is_local_host(flow.request.host):
+                self._site.respond(flow)
             elif not flow.is_replay:  # a replayed request is what was sent then: to rewrite it again would change it
                 await self._foundry_request(flow)
 
@@ -343,24 +345,41 @@ class FoundryCompress:
             entry = bookkeeper.end(pending, client_left=client_left, broken=broken)
             log_request(host_rules.normalise_host(pending.host), entry)
 
-    # What foundry.local tells
+    # What foundry.local and mitmproxy's commands tell and change
 
-    def _ready(self) -> dict[str, object]:
-        return {"addon": "foundry_compress", "version": VERSION, "mode": self._mode, "pid": os.getpid()}
+    def ready(self) -> dict[str, object]:
+        """Who answers here."""
+        return {
+            "addon": "foundry_compress",
+            "version": VERSION,
+            "mode": self._mode,
+            "pid": os.getpid(),
+            "extra_hosts": list(self._extra_hosts),
+        }
 
-    def _stats(self) -> dict[str, object]:
-        return {"mode": self._mode, **self._totals.as_dict()}
+    def stats(self) -> dict[str, object]:
+        """What was done so far."""
+        lost = self._bookkeeper.lost if self._bookkeeper else 0
+        return {"mode": self._mode, **self._live.as_dict(), "ledger_lost": lost, "problems": self._notices.said()}
 
-    def _set_mode(self, mode: str, at_once: bool) -> str:  # noqa: FBT001 - as those who call it have it
+    def recent(self) -> Sequence[Account]:
+        """The last requests, newest last."""
+        return self._live.recent()
+
+    def history(self) -> Sequence[Point]:
+        """Sums by the minute, oldest first."""
+        return self._live.history()
+
+    def set_mode(self, mode: str, now: bool) -> str:  # noqa: FBT001 - as the JSON has it
         """Change the mode while the proxy runs; what follows, in a line. Raises ValueError with one."""
         try:
             ctx.options.update(foundry_mode=mode)
         except OptionsError as error:
             raise ValueError(str(error)) from None
         warm = self._bookkeeper.warm() if self._bookkeeper else []
-        if at_once and self._mode is Mode.OFF and self._bookkeeper:
+        if now and self._mode is Mode.OFF and self._bookkeeper:
             self._bookkeeper.forget_warm()
-        line = mode_switch.what_follows(self._mode, warm, at_once=at_once, now=time.time())
+        line = mode_switch.what_follows(self._mode, warm, at_once=now, now=time.time())
         logger.info(line)
         return line
 

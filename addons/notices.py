@@ -20,13 +20,19 @@ class Notices:
 
     def __init__(self, certificate: str = "mitmproxy-ca-cert.pem") -> None:
         self.certificate = certificate
-        self._said: set[str] = set()
+        self._said: set[str] = set()  # lines, and kinds of lines
+        self._lines: list[str] = []
 
     def say(self, line: str, *, level: int = logging.WARNING) -> None:
         """Log `line` unless it was logged before."""
         if line not in self._said:
             self._said.add(line)
+            self._lines.append(line)
             logger.log(level, line)
+
+    def said(self) -> list[str]:
+        """What was said so far, in its order."""
+        return list(self._lines)
 
     def client_refuses_certificate(self, host: str, error: str) -> None:
         """A TLS handshake with a client failed; `error` is mitmproxy's word for it."""
@@ -120,6 +126,7 @@ class Notices:
     def _once(self, kind: str, line: str) -> None:
         if kind not in self._said:
             self._said.add(kind)
+            self._lines.append(line)
             logger.warning(line)
 
 

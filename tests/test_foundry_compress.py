@@ -4,11 +4,13 @@ import asyncio
 import gc
 import json
 import logging
+import time
 import tomllib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from mitmproxy import ctx, http
@@ -22,8 +24,11 @@ from mitmproxy.test import taddons, tflow, tutils
 
 import arrivals
 import request_rewriter
+from billing.usage import Usage
 from compression_engine import Decide, Engine, Outcome, ResultChange, Rewrite, WireFormat
-from foundry_compress import VERSION, FoundryCompress
+from conversations import Standing
+from foundry_compress import CLIENT_LEFT, VERSION, FoundryCompress
+from treatment import Treatment
 
 HOST = "made-up.services.ai.azure.com"
 OTHER = "other.example"
@@ -84,7 +89,7 @@ def _answer(addon: FoundryCompress, flow: http.HTTPFlow, status: int = 200) -> N
 
 
 def _stats(addon: FoundryCompress) -> dict[str, Any]:
-    return addon._stats()
+    return addon.stats()
 
 
 # Requests
@@ -463,7 +468,7 @@ async def test_foundry_local(addon: FoundryCompress) -> None:
     await addon.request(flow)
     assert flow.response is not None
     ready = json.loads(flow.response.content or b"")
-    assert ready.keys() == {"addon", "version", "mode", "pid"}
+    assert ready.keys() == {"addon", "version", "mode", "pid", "extra_hosts"}
     assert (ready["addon"], ready["version"], ready["mode"]) == ("foundry_compress", VERSION, "balanced")
     connect = _flow("foundry.local", method="CONNECT", sni=None)
     addon.http_connect(connect)
@@ -572,3 +577,131 @@ async def test_an_option_in_the_way_is_told_of_once(caplog: pytest.LogCaptureFix
     _options().update(hardump="/tmp/a.har")
     _options().update(foundry_mode="observe")
     assert caplog.text.count("hardump=/tmp/a.har: that file will hold the API keys") == 1
+
+
+# The mode while the proxy runs
+
+
+async def _conversation(addon: FoundryCompress, warm_until: float = 600.0) -> http.HTTPFlow:
+    """A request of a conversation that goes out rewritten and is in the prompt cache, answered."""
+    flow = _flow()
+    await addon.request(flow)
+    standing = Standing(
+        "talk",
+        "",
+        None,
+        is_cold=False,
+        prefix_kept=True,
+        moved=False,
+        holdout=False,
+        warm_until=time.time() + warm_until,
+    )
+    (bookkeeper, pending) = addon._unended[flow]
+    bookkeeper.note(
+        flow.request,
+        HOST,
+        pending.endpoint,
+        mode=pending.mode,
+        treatment=Treatment("rewritten", standing=standing),
+        started=time.perf_counter(),
+    )
+    _answer(addon, flow)
+    return flow
+
+
+async def test_off_holds_for_a_conversation_when_its_cache_has_expired(addon: FoundryCompress) -> None:
+    await _conversation(addon)
+    line = addon.set_mode("off", now=False)
+    assert "go on as before" in line
+    assert addon._looks_in
+    hello = Mock(context=Mock(client=Mock(sni=HOST, proxy_mode=ProxyMode.parse("regular"))), ignore_connection=False)
+    addon.tls_clienthello(hello)
+    assert hello.ignore_connection is False, "a connection of that conversation is still looked into"
+
+
+async def test_off_holds_at_once_where_nothing_is_warm(addon: FoundryCompress) -> None:
+    await _conversation(addon, warm_until=-1.0)
+    assert "holds at once" in addon.set_mode("off", now=False)
+    assert not addon._looks_in
+
+
+async def test_off_now_says_what_it_costs_and_holds_at_once(addon: FoundryCompress) -> None:
+    await _conversation(addon)
+    assert "will pay anew" in addon.set_mode("off", now=True)
+    assert not addon._looks_in
+    flow = _flow()
+    await addon.request(flow)
+    assert flow.request.content == b"body"
+
+
+async def test_a_mode_that_is_none_is_refused_with_a_line(addon: FoundryCompress) -> None:
+    with pytest.raises(ValueError, match="foundry_mode: 'fast' is not possible"):
+        addon.set_mode("fast", now=False)
+    assert addon.stats()["mode"] == "balanced"
+
+
+async def test_the_mode_is_changed_with_the_token_only(
+    addon: FoundryCompress, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        addon.running()
+    token = caplog.text.split("with the token ")[1].split()[0]
+    for given, status, mode in (("wrong", 403, "balanced"), (token, 200, "lossless")):
+        flow = _flow("foundry.local", "/api/mode", "POST", sni=None)
+        flow.request.content = b'{"mode": "lossless"}'
+        flow.request.headers["authorization"] = f"Bearer {given}"
+        await addon.request(flow)
+        assert flow.response is not None
+        assert (flow.response.status_code, addon.stats()["mode"]) == (status, mode)
+
+
+async def test_a_company_policy_is_told_of_and_holds(
+    addon: FoundryCompress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('modes = ["observe", "off"]\n')
+    monkeypatch.setattr("company_policy.POLICY_FILE", file)
+    with caplog.at_level(logging.INFO):
+        _options().update(foundry_memory_mb="1")
+    assert addon.stats()["mode"] == "observe"
+    assert f"company policy {file}" in caplog.text
+    with pytest.raises(ValueError, match="beyond the company policy"):
+        addon.set_mode("lossless", now=False)
+
+
+async def test_a_company_policy_that_cannot_be_read_rewrites_nothing(
+    addon: FoundryCompress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text("modes =")
+    monkeypatch.setattr("company_policy.POLICY_FILE", file)
+    _options().update(foundry_memory_mb="1")
+    assert addon.stats()["mode"] == "off"
+    assert "The company policy cannot be used" in caplog.text
+
+
+# What is billed
+
+
+async def test_responses_pass_the_usage_tap(addon: FoundryCompress) -> None:
+    flow = _flow()
+    await addon.request(flow)
+    usage = b'{"usage": {"input_tokens": 5, "output_tokens": 2}}'
+    flow.response = tutils.tresp(status_code=200, headers=((b"content-type", b"application/json"),))
+    addon.responseheaders(flow)
+    tap = flow.response.stream
+    assert callable(tap)
+    assert tap(usage) == usage
+    assert tap(b"") == b""
+    addon.response(flow)
+    (account,) = addon.recent()
+    assert account.entry.usage == Usage(uncached=5, output=2)
+
+
+async def test_a_client_that_leaves_is_written_down(addon: FoundryCompress) -> None:
+    flow = _flow()
+    await addon.request(flow)
+    flow.error = Error(CLIENT_LEFT)
+    addon.error(flow)
+    (account,) = addon.recent()
+    assert account.entry.ending == "client-left"
