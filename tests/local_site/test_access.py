@@ -50,8 +50,8 @@ def test_others_are_not(peer: str, here: str) -> None:
 
 def test_a_connection_without_an_address_is_not_answered() -> None:
     flow = flow_for()
-    flow.client_conn.peername = None
-    flow.client_conn.sockname = None
+    flow.client_conn.peername = None  # type: ignore[assignment]  # mitmproxy has it so for some clients
+    flow.client_conn.sockname = None  # type: ignore[assignment]  # mitmproxy has it so for some clients
     with pytest.raises(Refusal):
         check(flow)
 
