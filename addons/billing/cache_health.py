@@ -1,19 +1,29 @@
-"""Whether a request found in the prompt cache what the one before it left there, and why not."""
+"""Whether a request found in the prompt cache what the one before it left there, and why not.
+
+The service reads the whole of what it holds, or up to a place where an earlier request ended. Tools and system prompt
+are read also where a conversation's own part is gone, since other conversations share them: a request that reads no
+more than the first one of its conversation left has lost its own part.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from billing.entry import Entry
+from billing.last_request import Last
+from billing.prices import Ratios
+from billing.usage import Usage
 
 if TYPE_CHECKING:
-    from billing.accounts import Last
+    from billing.accounts import Account
 
-__all__ = ["Cause", "Health", "health_of"]
+__all__ = ["Cause", "Health", "Lifetime", "health_of", "lifetimes"]
 
-_HIT = 0.9  # of what was there; the rest may be tokens behind the last mark
+# Fewer missing tokens than these are none: steps in which a service caches, a mark that stands before the end.
+_SLACK = 512
 _MINUTES_5, _HOUR = 300.0, 3600.0  # how long the service keeps a prefix, as Anthropic says
 
 
@@ -36,43 +46,93 @@ _SENTENCES = {
     Cause.HIT: "The prompt cache was read as expected.",
     Cause.EXPIRED: "The pause was longer than the service keeps a prompt cache.",
     Cause.CLIENT: "The client changed or took back something that it had sent before.",
-    Cause.OURS: "Old results were set aside although the cache was still warm.",
-    Cause.UNKNOWN: "The service had less in its cache than it should: it may have been busy, or another request was "
-    "still being written there.",
+    Cause.OURS: "We wrote old results in another way although the cache was still warm.",
+    Cause.UNKNOWN: "The service had less in its cache than it should: it may have been busy, another request may still "
+    "have been written there, or it left out old thinking.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`expected` tokens stood in the cache, and `lost` of them were not read though they should have been."""
+    """`expected` tokens stood in the cache, and `lost` of them were not read though they should have been.
+
+    `units` is what the loss cost, in the price of one uncached input token. `lifetime` is how many seconds the service
+    says that it keeps what this conversation writes.
+    """
 
     cause: Cause
     expected: int
     lost: int
+    units: float = 0.0
+    lifetime: float = _MINUTES_5
 
     @property
     def is_ours(self) -> bool:
         """Whether we made the request dearer."""
         return self.cause is Cause.OURS
 
+    @property
+    def is_expired(self) -> bool:
+        """Whether it came too late."""
+        return self.cause is Cause.EXPIRED
 
-def health_of(entry: Entry, before: Last) -> Health | None:
+
+def health_of(entry: Entry, before: Last, ratios: Ratios) -> Health | None:
     """How the request of `entry` met the cache that `before` left; None where nothing was to be expected."""
     usage = entry.usage
     if usage is None or not before.cached:
         return None
-    lost = max(0, before.cached - usage.cache_read)
-    if usage.cache_read >= _HIT * before.cached:
-        return Health(Cause.HIT, before.cached, 0)
-    # Other conversations share tools and system prompt, and nobody the first message: with that, the cache was warm.
-    is_warm = usage.cache_read >= before.first_cached
+    # A client that went back to an earlier place does not say all that was said before.
+    expected = before.cached if entry.prefix_kept else min(before.cached, usage.input)
     lifetime = _HOUR if before.asks_hour else _MINUTES_5
+    lost = expected - usage.cache_read
+    if lost <= (0 if entry.moved else _SLACK):
+        return Health(Cause.HIT, expected, 0, 0.0, lifetime)
+    units = lost * (ratios.new_token(usage) - ratios.cache_read)
+    return Health(_cause(entry, usage, before, lifetime), expected, lost, units, lifetime)
+
+
+def _cause(entry: Entry, usage: Usage, before: Last, lifetime: float) -> Cause:
+    # Nobody else has the first message. A service that finds it had the rest of the conversation as well; that it does
+    # not find it need not mean that it had not: it looks only so many blocks back.
+    is_warm = 0 < before.first_cached <= usage.cache_read
+    is_late = entry.gap is not None and entry.gap > lifetime
     if not entry.prefix_kept:
-        cause = Cause.CLIENT
-    elif entry.moved and is_warm:
-        cause = Cause.OURS
-    elif entry.is_cold or (entry.gap is not None and entry.gap > lifetime):
-        cause = Cause.EXPIRED
-    else:
-        cause = Cause.UNKNOWN
-    return Health(cause, before.cached, lost)
+        return Cause.CLIENT
+    if entry.moved and (is_warm or not (entry.is_cold or is_late)):
+        return Cause.OURS
+    return Cause.EXPIRED if entry.is_cold or is_late else Cause.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """What bills tell of how long a deployment keeps a prompt cache: pauses in seconds, None where there was none.
+
+    `hits` are requests whose conversation was still there, the last of them after `longest_hit_gap`; of the `misses`
+    the first came after `shortest_miss_gap`.
+    """
+
+    hits: int = 0
+    misses: int = 0
+    longest_hit_gap: float | None = None
+    shortest_miss_gap: float | None = None
+
+
+def lifetimes(accounts: Iterable[Account]) -> dict[tuple[str, float], Lifetime]:
+    """For each deployment, and each lifetime that its requests ask for, in seconds."""
+    found: dict[tuple[str, float], Lifetime] = {}
+    for account in accounts:
+        entry, health = account.entry, account.health
+        if health is None or entry.gap is None or entry.moved or health.cause is Cause.CLIENT:
+            continue
+        key = (entry.deployment, health.lifetime)
+        found[key] = _with(found.get(key, Lifetime()), entry.gap, is_hit=health.cause is Cause.HIT)
+    return found
+
+
+def _with(one: Lifetime, gap: float, *, is_hit: bool) -> Lifetime:
+    if is_hit:
+        longest = gap if one.longest_hit_gap is None else max(gap, one.longest_hit_gap)
+        return Lifetime(one.hits + 1, one.misses, longest, one.shortest_miss_gap)
+    shortest = gap if one.shortest_miss_gap is None else min(gap, one.shortest_miss_gap)
+    return Lifetime(one.hits, one.misses + 1, one.longest_hit_gap, shortest)

@@ -14,12 +14,16 @@ import msgspec
 
 from billing.usage import Usage
 
-__all__ = ["LIST_PRICES", "Price", "PriceError", "Prices", "Ratios"]
+__all__ = ["LIST_PRICES", "WITHOUT_WRITES", "Price", "PriceError", "Prices", "Ratios"]
 
 LIST_PRICES = Path(__file__).with_name("prices.toml")
 
-_OPENAI = frozenset({"chat_completions", "responses"})
+WITHOUT_WRITES = frozenset({"chat_completions", "responses"})
+"""The endpoints (`host_rules.Endpoint`) whose answers do not tell what was written to the prompt cache."""
+
 _MILLION = 1e6
+# Below this share of what was new in a request, the writes are those of its head, and what follows was not written.
+_WRITES = 0.25
 
 
 class PriceError(Exception):
@@ -45,11 +49,18 @@ class Ratios:
         return self.input_units(usage) + self.output * usage.output
 
     def new_token(self, usage: Usage) -> float:
-        """What an input token costs that was not read from the cache, on the average of this request."""
-        new = usage.uncached + usage.cache_write
-        if not new:
+        """What one more token among the new ones of this request would have cost, in units.
+
+        Where the request wrote to the cache, what a written token cost on the average: a client marks the end of its
+        last message, and a few tokens behind it stay uncached. A client that marks no messages writes little else than
+        the tools and the system prompt: then it is an uncached token, as where nothing was written.
+        """
+        written = usage.cache_write
+        if not usage.uncached + written:
             return self.cache_write_5m
-        return (self.input_units(usage) - self.cache_read * usage.cache_read) / new
+        if written <= _WRITES * (usage.uncached + written):
+            return 1.0
+        return (self.cache_write_5m * usage.cache_write_5m + self.cache_write_1h * usage.cache_write_1h) / written
 
 
 # Anthropic's ratios until the models 5.5, and those of OpenAI's GPT-5 family; others stand in the table.
@@ -121,7 +132,7 @@ class Prices:
         price = self.of(deployment, model, input_tokens)
         if price is not None:
             return price.ratios
-        return _NO_WRITE_PRICE if endpoint in _OPENAI else _ANTHROPIC
+        return _NO_WRITE_PRICE if endpoint in WITHOUT_WRITES else _ANTHROPIC
 
 
 @cache

@@ -102,8 +102,21 @@ def test_units() -> None:
     ratios = Prices.load().ratios("claude-sonnet-4-5", "", "messages")
     assert ratios == pytest.approx(Ratios(0.1, 1.25, 2.0, 5.0)) or ratios.output == 5.0
     assert ratios.units(usage) == pytest.approx(100 + 100 + 50 + 20 + 35)
-    assert ratios.new_token(usage) == pytest.approx((100 + 50 + 20) / 150)
-    assert ratios.new_token(Usage(cache_read=5)) == pytest.approx(1.25)
+
+
+@pytest.mark.parametrize(
+    ("usage", "price"),
+    [
+        (Usage(uncached=3, cache_write_5m=40), 1.25),
+        (Usage(uncached=3, cache_write_5m=40, cache_write_1h=10), (50 + 20) / 50),
+        (Usage(uncached=3, cache_write_1h=40), 2.0),
+        (Usage(uncached=3), 1.0),
+        (Usage(uncached=9_000, cache_write_5m=2_000), 1.0),  # the head was written, the messages were not
+        (Usage(cache_read=5), 1.25),
+    ],
+)
+def test_what_one_more_new_token_would_have_cost(usage: Usage, price: float) -> None:
+    assert Ratios().new_token(usage) == pytest.approx(price)
 
 
 @pytest.mark.parametrize(
