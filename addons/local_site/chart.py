@@ -76,8 +76,8 @@ def _height(bar: Point) -> float:
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 5, 10, 20, …; 1 at least."""
+    """The next round figure; 1 at least."""
     if value <= 1:
         return 1.0
     step = 10.0 ** math.floor(math.log10(value))
-    return next(factor * step for factor in (1, 2, 5, 10, 20) if factor * step >= value)
+    return next(factor * step for factor in (1, 2, 3, 4, 6, 8, 10, 20) if factor * step >= value)

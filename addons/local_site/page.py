@@ -175,7 +175,7 @@ def _sums(stats: Mapping[str, object], mode: str) -> str:
             "saved",
             "Units saved (estimate)",
             amount(saved),
-            f"{percent(saved / without)} of {amount(without)}" if without else "nothing billed yet",
+            f"{percent(saved / without)} of {amount(without)} units" if without else "nothing billed yet",
         )
     )
     cards += _money(stats)
@@ -225,10 +225,10 @@ def _picture(shown: Chart) -> str:
         says = f"Nothing was billed between {_clock(first)} and now."
     else:
         says = f"From {_clock(first)} until now, {amount(paid)} units were paid and {amount(saved)} saved."
-    each = "minute" if shown.minutes == 1 else f"{shown.minutes} minutes"
+    each = "a minute" if shown.minutes == 1 else f"{shown.minutes} minutes"
     return (
         f'<p id="chart-says">{_text(says, len(says))}</p>'
-        f'<p class="scale" aria-hidden="true">{_text(amount(shown.top))} units each {each}</p>'
+        f'<p class="scale" aria-hidden="true">{_text(amount(shown.top))} units in {each}</p>'
         f"{svg(shown, 'chart-title chart-says')}"
         f'<p class="axis" aria-hidden="true"><span>{_clock(first)}</span>'
         f"<span>{_clock(shown.bars[len(shown.bars) // 2].at)}</span><span>{_clock(last)}</span></p>"
@@ -278,7 +278,8 @@ def _cache(stats: Mapping[str, object]) -> Iterable[Sequence[str]]:
 def _outcomes(stats: Mapping[str, object]) -> Iterable[Sequence[str]]:
     outcomes = documents.mapping(stats, "outcomes")
     for outcome in sorted(outcomes, key=lambda name: -documents.number(outcomes, name)):
-        yield _text(OUTCOMES.get(outcome, outcome).capitalize(), 200), f"{documents.count(outcomes, outcome):,}"
+        words = OUTCOMES.get(outcome, outcome)
+        yield _text(words[:1].upper() + words[1:], 200), f"{documents.count(outcomes, outcome):,}"
 
 
 def _deployments(stats: Mapping[str, object]) -> Iterable[Sequence[str]]:

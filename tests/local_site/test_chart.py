@@ -70,6 +70,8 @@ def test_what_cost_more_has_no_bar_above() -> None:
     assert picture.count("<rect") == 1
 
 
-@pytest.mark.parametrize(("paid", "top"), [(1, 1), (1.5, 2), (2, 2), (3, 5), (7, 10), (10, 10), (11, 20), (999, 1_000)])
+@pytest.mark.parametrize(
+    ("paid", "top"), [(1, 1), (1.5, 2), (2, 2), (3, 3), (4.1, 6), (7, 8), (9, 10), (10, 10), (11, 20), (999, 1_000)]
+)
 def test_the_scale_ends_at_a_round_figure(paid: float, top: float) -> None:
     assert chart([Point(MINUTE, 1, paid=paid)], NOW).top == top

@@ -198,7 +198,7 @@ def test_the_page_has_the_figures_without_a_script(model: MadeUpModel) -> None:
         "Healthy: 2 of the last 2 requests were made smaller.",
         "Requests 2 2 made smaller",
         "Tokens removed 5,000",
-        "Units saved (estimate) 3,000 27.3 % of 11.0 k",
+        "Units saved (estimate) 3,000 27.3 % of 11.0 k units",
         "0.0150 USD",
         "claude-opus-4-6 made smaller 4,000 1,500 9,000 1,000 3.5",
         "Missed: old results were set aside although the cache was warm 1 500",
