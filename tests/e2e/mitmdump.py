@@ -57,6 +57,7 @@ class Mitmdump:
         options: Mapping[str, str | None] | None = None,
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        program: str = "mitmdump",
     ) -> None:
         self.home = home
         self.port = free_port()
@@ -66,7 +67,7 @@ class Mitmdump:
         given: dict[str, str | None] = {"confdir": str(self.confdir), "listen_host": "127.0.0.1"}
         given |= {"listen_port": str(self.port), **(options or {})}
         self._command = [
-            str(Path(sys.executable).with_name("mitmdump")),
+            str(Path(sys.executable).with_name(program)),
             *(part for script in self.scripts for part in ("-s", str(script))),
             *(part for name, value in given.items() if value is not None for part in ("--set", f"{name}={value}")),
             *arguments,

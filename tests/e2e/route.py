@@ -48,8 +48,10 @@ def route(script: Script, directory: Path, *, addon: bool = True, **options: str
 
 
 @contextmanager
-def proxied(stand_in: StandIn, directory: Path, *, addon: bool = True, **options: str) -> Iterator[Route]:
-    """Start a mitmdump with `options` that leads to `stand_in`.
+def proxied(
+    stand_in: StandIn, directory: Path, *, addon: bool = True, program: str = "mitmdump", **options: str
+) -> Iterator[Route]:
+    """Start a mitmdump (or mitmweb) with `options` that leads to `stand_in`.
 
     Several of them, one after the other or at once, may have the same `directory`: then they have the same certificate
     authority and remember conversations together.
@@ -65,5 +67,5 @@ def proxied(stand_in: StandIn, directory: Path, *, addon: bool = True, **options
         "FOUNDRY_TEST_SENT": str(directory / "sent.jsonl"),
         "FOUNDRY_TEST_TUNNELS": str(directory / "tunnels"),
     }
-    with Mitmdump(home, *scripts, options=options, environment=variables) as proxy:
+    with Mitmdump(home, *scripts, options=options, environment=variables, program=program) as proxy:
         yield Route(stand_in, proxy, directory)
