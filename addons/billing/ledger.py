@@ -10,14 +10,13 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 
 from billing.entry import Entry
-from billing.ledger_rows import COLUMNS, row_of
-from billing.ledger_schema import migrate
+from billing.ledger_file import LedgerFile
+from billing.ledger_rows import row_of
 
 __all__ = ["LEDGER_FILE", "Ledger"]
 
@@ -27,25 +26,27 @@ LEDGER_FILE = "ledger.sqlite3"
 _GATHER_SECONDS = 0.5
 """How long an entry waits for others, so that they are written together."""
 
-_LOCK_SECONDS = 2.0
+_IDLE_SECONDS = 5.0
+"""After so long without an entry, the file is made whole by itself."""
+
 _REST_SECONDS = 5.0
+"""Between two attempts on a file that cannot be used."""
+
+_SHORT_REST_SECONDS = 0.2
+"""The same after the first failure, which may be another proxy's doing, and while somebody waits."""
+
 _CLOSE_SECONDS = 2.0
 _MOST_WAITING = 10_000
 _BATCH = 1_000
-_TIDY_EVERY = 500
-_DAY = 24 * 3600.0
-_MB = 1024 * 1024
-# A file that is too large loses this share of its requests at a time, the oldest.
-_TIDY_SHARE = 0.1
-_INSERT = f"INSERT INTO requests ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - names
 
 
 class Ledger:
-    """Writes entries to `path`.
+    """Writes entries to `path`. Whatever becomes of the file, no method raises.
 
-    `report` is told in a few words, without content, why the file is not used; it is called on the writing thread.
-    Requests older than `keep_days` are deleted, and the oldest beyond `keep_mb` megabytes. `clock` gives seconds since
-    1970.
+    `report` is told in a few words, without content, why the file is not used, what was done about it, and that entries
+    were given up; it is called on the writing thread, as often as the file fails. A file that is broken is kept under
+    another name beside a new one. Requests older than `keep_days` are deleted, and the oldest beyond
+    `keep_mb` megabytes. `clock` gives seconds since 1970.
     """
 
     def __init__(
@@ -57,176 +58,160 @@ class Ledger:
         keep_mb: int = 256,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._path = path
+        self._file = LedgerFile(path, keep_days, keep_mb, clock)
         self._report = report
-        self._keep_days = keep_days
-        self._keep_bytes = keep_mb * _MB
-        self._clock = clock
-        self._waiting: deque[Entry] = deque()
         self._changed = threading.Condition()
-        self._busy = False  # some are being written
-        self._hurried = False
+        # What follows is looked at and changed under `_changed`, which nobody holds for long.
+        self._waiting: deque[Entry] = deque()
+        self._added = 0
+        self._settled = 0  # of those, written or given up
+        self._flushing = 0  # who waits for that
         self._closed = False
-        self._written = 0
-        self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None  # which file is open
+        self._has_overflowed = False  # and nobody has been told
         self.lost = 0
         """How many entries were given up."""
+        # What follows is the writing thread's own.
+        self._failures = 0  # in a row
+        self._is_folded = True
         self._thread = threading.Thread(target=self._run, name="foundry-ledger", daemon=True)
         self._thread.start()
 
     def add(self, entry: Entry) -> None:
         """Have an entry written. Never waits and never raises; what comes after `close` is given up."""
         with self._changed:
+            self._added += 1
             if self._closed:
-                self.lost += 1
+                self._give_up(1)
                 return
             self._waiting.append(entry)
-            if len(self._waiting) > _MOST_WAITING:
-                self._waiting.popleft()
-                self.lost += 1
-            if len(self._waiting) == 1:
+            self._trim()
+            if len(self._waiting) in (1, _BATCH):
                 self._changed.notify_all()
 
     def flush(self, seconds: float) -> bool:
-        """Wait until what was added is in the file; False if it is not after so many seconds."""
+        """Wait until what was added so far is in the file or given up; False if it is not after so many seconds."""
         with self._changed:
-            self._hurried = True
+            added = self._added
+            self._flushing += 1
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: not self._waiting and not self._busy, seconds)
+            try:
+                return self._changed.wait_for(lambda: self._settled >= added, seconds)
+            finally:
+                self._flushing -= 1
 
     def close(self) -> None:
-        """Write what is there, for two seconds at most, and stop."""
+        """Write what is there, for two seconds at most, and stop. What is not written then is given up."""
+        end = time.monotonic() + _CLOSE_SECONDS
         if not self._closed:
             self.flush(_CLOSE_SECONDS)
         with self._changed:
             self._closed = True
+            self._give_up(len(self._waiting))
+            self._waiting.clear()
             self._changed.notify_all()
-        self._thread.join(_CLOSE_SECONDS)
+        self._thread.join(max(0.1, end - time.monotonic()))
+
+    # The writing thread
 
     def _run(self) -> None:
-        while self._wait_for_work():
-            if not self._write():
-                with self._changed:
-                    self._changed.wait_for(lambda: self._closed, _REST_SECONDS)
-        self._let_go()
+        while (batch := self._next()) is not None:
+            try:
+                self._work(batch)
+            except (sqlite3.Error, OSError) as error:
+                self._failed(batch, error)
+                self._rest()
+            except Exception as error:  # noqa: BLE001 - what is not foreseen costs these entries and none after them
+                self._tell(type(error).__name__)
+                self._settle(len(batch), lost=len(batch))
+        self._file.close()
 
-    def _wait_for_work(self) -> bool:
-        """Wait for entries, and a little longer for more of them; False at the end."""
+    def _next(self) -> list[Entry] | None:
+        """Entries to write, once there are some and they have waited for others; none: it is time to fold the file.
+
+        None at the end.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
-            if not self._closed:
-                self._changed.wait_for(lambda: self._hurried or self._closed, _GATHER_SECONDS)
-            self._hurried = False
-            return not self._closed
+            idle = None if self._is_folded else _IDLE_SECONDS
+            if self._changed.wait_for(lambda: self._waiting or self._closed, idle):
+                self._changed.wait_for(self._need_not_gather, _GATHER_SECONDS)
+            if self._closed:
+                return None
+            return [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
 
-    def _write(self) -> bool:
-        """Write what waits; False where the file cannot be used now."""
-        with self._changed:
-            batch = list(islice(self._waiting, _BATCH))
-            self._busy = True
-        try:
-            self._insert([row_of(entry) for entry in batch])
-        except (sqlite3.Error, OSError) as error:
-            self._set_aside_if_broken(error)
-            self._let_go()
-            self._report(str(error) if isinstance(error, sqlite3.Error) else type(error).__name__)
-            return False
-        except Exception as error:  # noqa: BLE001 - an entry that cannot be written must not keep those behind it
-            self.lost += len(batch)
-            self._report(type(error).__name__)
-        finally:
-            with self._changed:
-                self._busy = False
-        with self._changed:
-            for entry in batch:
-                if self._waiting and self._waiting[0] is entry:  # else it has been given up meanwhile
-                    self._waiting.popleft()
-            self._changed.notify_all()
-        return True
+    def _need_not_gather(self) -> bool:
+        return self._closed or self._flushing > 0 or len(self._waiting) >= _BATCH
 
-    def _insert(self, rows: list[tuple[object, ...]]) -> None:
-        connection = self._open()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            connection.executemany(_INSERT, rows)
-        except BaseException:
-            if connection.in_transaction:  # a full disk ends it
-                connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-        if self._written % _TIDY_EVERY + len(rows) >= _TIDY_EVERY or not self._written:
-            self._tidy(connection)
-        self._written += len(rows)
-
-    def _tidy(self, connection: sqlite3.Connection) -> None:
-        """Give up what is old, and the oldest of what is too much."""
-        connection.execute("DELETE FROM requests WHERE at < ?", (self._clock() - self._keep_days * _DAY,))
-        while self._size(connection) > self._keep_bytes:
-            done = connection.execute(
-                "DELETE FROM requests WHERE id IN (SELECT id FROM requests ORDER BY at LIMIT"
-                " 1 + (SELECT COUNT(*) FROM requests) * ?)",
-                (_TIDY_SHARE,),
-            )
-            if not done.rowcount:
-                break
-        connection.execute("PRAGMA incremental_vacuum")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-    @staticmethod
-    def _size(connection: sqlite3.Connection) -> int:
-        """Bytes that are in use in the file."""
-        pages, free, size = (
-            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
-        )
-        return int((pages - free) * size)
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is not None and self._file != _identity(self._path):
-            self._let_go()  # somebody deleted it, or put another in its place
-        if self._connection is None:
-            self._connection = self._opened()
-            self._file = _identity(self._path)
-        return self._connection
-
-    def _opened(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path.touch(mode=0o600)  # SQLite gives the files that it puts beside it the same mode
-        connection = sqlite3.connect(self._path, timeout=_LOCK_SECONDS, check_same_thread=False, autocommit=True)
-        try:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before there is anything in the file
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            migrate(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _set_aside_if_broken(self, error: Exception) -> None:
-        """What is no ledger, or not whole, gets another name and is kept: a new one takes its place."""
-        if not isinstance(error, sqlite3.Error) or getattr(error, "sqlite_errorname", "") not in _BROKEN:
+    def _work(self, batch: list[Entry]) -> None:
+        if not batch:
+            self._is_folded = True  # or will be, the next time
+            self._file.fold()
+            self._failures = 0
             return
-        self._let_go()
-        with suppress(OSError):
-            self._path.rename(self._path.with_name(f"{self._path.name}.broken-{int(self._clock())}"))
-        for end in ("-wal", "-shm"):
-            with suppress(OSError):
-                self._path.with_name(self._path.name + end).unlink()
+        rows = _rows(batch)
+        left_out = len(batch) - len(rows) + self._file.write(rows)
+        self._is_folded = False
+        if left_out:
+            self._tell("an entry that cannot be written")
+        self._settle(len(batch), lost=left_out)
+        batch.clear()  # whatever fails from here on, they must not be written again
+        self._file.bound()
+        self._failures = 0
 
-    def _let_go(self) -> None:
-        if self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+    def _failed(self, batch: list[Entry], error: sqlite3.Error | OSError) -> None:
+        """Keep the entries for the next attempt."""
+        with self._changed:
+            if self._closed:
+                self._give_up(len(batch))
+            else:
+                self._waiting.extendleft(reversed(batch))
+                self._trim()
+            has_overflowed, self._has_overflowed = self._has_overflowed, False
+        self._failures += 1
+        kept = self._file.set_aside(error)
+        if kept is not None:
+            self._tell(f"{_reason(error)}; what was there is kept as {kept}")
+        elif self._failures > 1:
+            self._tell(_reason(error))
+        if has_overflowed:
+            self._tell(f"more than {_MOST_WAITING} entries wait, and the oldest are given up")
+
+    def _rest(self) -> None:
+        with self._changed:
+            if self._flushing or self._failures == 1:
+                self._changed.wait_for(lambda: self._closed, _SHORT_REST_SECONDS)
+            else:
+                self._changed.wait_for(lambda: self._closed or self._flushing, _REST_SECONDS)
+
+    def _tell(self, reason: str) -> None:
+        with suppress(Exception):
+            self._report(reason)
+
+    def _settle(self, count: int, *, lost: int) -> None:
+        with self._changed:
+            self._settled += count - lost
+            self._give_up(lost)
+            self._changed.notify_all()
+
+    def _trim(self) -> None:
+        while len(self._waiting) > _MOST_WAITING:
+            self._waiting.popleft()
+            self._give_up(1)
+            self._has_overflowed = True
+
+    def _give_up(self, count: int) -> None:
+        self.lost += count
+        self._settled += count
 
 
-_BROKEN = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
+def _rows(batch: Sequence[Entry]) -> list[tuple[object, ...]]:
+    """The rows for entries, without those for which there is none."""
+    rows = []
+    for entry in batch:
+        with suppress(Exception):
+            rows.append(row_of(entry))
+    return rows
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino
+def _reason(error: sqlite3.Error | OSError) -> str:
+    """Why, without a path."""
+    return str(error) if isinstance(error, sqlite3.Error) else error.strerror or type(error).__name__

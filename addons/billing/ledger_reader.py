@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,47 +11,48 @@ from urllib.parse import quote
 
 from billing.entry import Entry
 from billing.ledger_rows import COLUMNS, entry_of
-from billing.ledger_schema import VERSION
+from billing.ledger_schema import VERSION, LaterVersionError, check
 
 __all__ = ["LedgerError", "LedgerReader"]
 
 _LOCK_SECONDS = 5.0
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM requests WHERE at >= ? AND at < ? ORDER BY at, id"  # noqa: S608 - names
+_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
+_CLOSED_DOOR = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY})
 
 
 class LedgerError(Exception):
-    """The ledger cannot be read; one line that says why and what to do."""
+    """The ledger cannot be read; one line that says why and, after the last colon, what to do."""
 
 
 class LedgerReader:
-    """Reads the ledger at `path`; changes nothing. Methods raise LedgerError."""
+    """Reads the ledger at `path`, the file that is there now; changes nothing in it. Methods raise LedgerError.
+
+    It belongs to the thread that made it.
+    """
 
     def __init__(self, path: Path) -> None:
-        none = LedgerError(f"There is no ledger at {path}: it is made with the first request through the proxy")
-        if not path.exists():
-            raise none
         self._path = path
         try:
-            self._connection = sqlite3.connect(
-                f"file:{quote(str(path))}?mode=ro", uri=True, timeout=_LOCK_SECONDS, autocommit=True
-            )
-            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        except sqlite3.Error as error:
+            if not path.exists():
+                raise _none_at(path)
+            if path.is_dir():
+                raise IsADirectoryError
+            # As bytes, since a path may be in no encoding.
+            address = f"file:{quote(os.fsencode(path))}?mode=ro"
+            self._connection = sqlite3.connect(address, uri=True, timeout=_LOCK_SECONDS, autocommit=True)
+        except (sqlite3.Error, OSError) as error:
             raise self._unusable(error) from None
-        if version == VERSION:
-            return
-        self._connection.close()
-        if not version:
-            raise none  # it is just being made
-        if version > VERSION:
-            raise LedgerError(f"{path} was made by a later version of Foundry Compress: read it with that one")
-        # The proxy brings it to this version when it writes the next request.
-        raise LedgerError(f"{path} was made by an earlier version of Foundry Compress: start the proxy once")
+        try:
+            self._check()
+        except BaseException:
+            self._connection.close()
+            raise
 
     def entries(self, since: float | None = None, until: float | None = None) -> Iterator[Entry]:
         """The entries from `since` to before `until` (seconds since 1970), oldest first."""
-        start = -1e18 if since is None else since
-        end = 1e18 if until is None else until
+        start = float("-inf") if since is None else since
+        end = float("inf") if until is None else until
         try:
             with closing(self._connection.execute(_SELECT, (start, end))) as rows:
                 for row in rows:
@@ -59,7 +61,7 @@ class LedgerReader:
             raise self._unusable(error) from None
 
     def last_at(self) -> float | None:
-        """When the last request came in, in seconds since 1970."""
+        """When the last request came in, in seconds since 1970; None if there is none."""
         try:
             found = self._connection.execute("SELECT MAX(at) FROM requests").fetchone()[0]
         except sqlite3.Error as error:
@@ -70,8 +72,33 @@ class LedgerReader:
         """Let go of the file."""
         self._connection.close()
 
+    def _check(self) -> None:
+        try:
+            version = check(self._connection)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from None
+        if version == 0:
+            raise _none_at(self._path)  # it is just being made
+        if version < VERSION:
+            # The proxy brings it to this version when it writes the next request.
+            raise LedgerError(f"{self._path} was made by an earlier version of Foundry Compress: start the proxy once")
+
     def _unusable(self, error: Exception) -> LedgerError:
+        if isinstance(error, LaterVersionError):
+            return LedgerError(f"{self._path} was made by a later version of Foundry Compress: read it with that one")
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _LOCKED:
+            return LedgerError(f"Another program has locked the ledger {self._path}: try again when it has ended")
+        if isinstance(error, OSError) or code in _CLOSED_DOOR:
+            return LedgerError(
+                f"The ledger {self._path} cannot be opened: see that it is a file that you may read, in a folder of "
+                "yours, or read it as the user who runs the proxy"
+            )
         return LedgerError(
             f"The ledger {self._path} cannot be read ({error}): if it is broken, move it away, and the next request "
             "begins a new one"
         )
+
+
+def _none_at(path: Path) -> LedgerError:
+    return LedgerError(f"There is no ledger at {path}: it is made with the first request through the proxy")

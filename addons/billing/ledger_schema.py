@@ -5,13 +5,19 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 
-__all__ = ["MIGRATIONS", "VERSION", "LaterVersionError", "migrate"]
+from billing.ledger_rows import COLUMNS
+
+__all__ = ["MIGRATIONS", "VERSION", "LaterVersionError", "NotALedgerError", "check", "migrate"]
 
 type Migration = Callable[[sqlite3.Connection], None]
 
 
 class LaterVersionError(sqlite3.DatabaseError):
     """The file was made by a later version of the program."""
+
+
+class NotALedgerError(sqlite3.DatabaseError):
+    """The file is a database, but none of ours."""
 
 
 def _first(connection: sqlite3.Connection) -> None:
@@ -60,6 +66,30 @@ MIGRATIONS: tuple[Migration, ...] = (_first,)
 """Each takes a file from its place in this list to the next version; 0 is an empty file."""
 
 VERSION = len(MIGRATIONS)
+
+
+def check(connection: sqlite3.Connection) -> int:
+    """The version of the file behind `connection`; 0 is an empty file. Changes nothing.
+
+    Raises:
+        LaterVersionError: it is beyond `VERSION`.
+        NotALedgerError: it holds something else.
+        sqlite3.Error: whatever else keeps it from being read.
+
+    """
+    connection.execute("BEGIN")  # the version and the tables of one moment
+    try:
+        version = _version(connection)
+        is_empty = not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(requests)")}
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    if version > VERSION:
+        raise LaterVersionError(f"made by a later version of Foundry Compress, with schema {version}")
+    if (version == 0 and not is_empty) or (version == VERSION and not columns.issuperset(COLUMNS)):
+        raise NotALedgerError("a database of another program")
+    return version
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

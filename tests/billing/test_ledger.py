@@ -5,7 +5,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,8 +16,10 @@ from typing import Any
 import pytest
 
 from billing import ledger as ledger_module
-from billing.entry import Entry
+from billing import ledger_file
+from billing.entry import Change, Entry
 from billing.ledger import LEDGER_FILE, Ledger
+from billing.ledger_file import LedgerFile
 from billing.ledger_reader import LedgerError, LedgerReader
 from tests.billing.entries import entry
 from tests.conversations.branches import Clock
@@ -40,8 +44,9 @@ def reports() -> list[str]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "_LOCK_SECONDS", 0.05)
-    monkeypatch.setattr(ledger_module, "_REST_SECONDS", 0.05)
+    monkeypatch.setattr(ledger_file, "_LOCK_SECONDS", 0.05)
+    for name in ("_REST_SECONDS", "_SHORT_REST_SECONDS"):
+        monkeypatch.setattr(ledger_module, name, 0.02)
     monkeypatch.setattr(ledger_module, "_GATHER_SECONDS", 0.02)
     monkeypatch.setattr(ledger_module, "_CLOSE_SECONDS", 0.3)
 
@@ -146,11 +151,11 @@ def test_so_many_wait_and_no_more(
         ledger.add(one)
     assert not ledger.flush(0.2)
     assert ledger.lost == 15
+    assert reports.count("more than 10 entries wait, and the oldest are given up") == 1
     path.rmdir()
     assert ledger.flush(5)
     ledger.close()
     assert read(path) == entries[15:]
-    assert reports
 
 
 # Faults
@@ -173,16 +178,142 @@ def test_a_locked_file_is_waited_for(ledger: Ledger, path: Path, clock: Clock, r
 def test_a_full_disk_is_waited_for(
     ledger: Ledger, path: Path, clock: Clock, reports: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_ledger: Ledger, _rows: object) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
+    connect = ledger_file._connect
 
+    def with_little_room(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
+        connection.execute("PRAGMA max_page_count = 12")
+        return connection
+
+    entries = some(500, clock)
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "_insert", full)
-        ledger.add(entry(clock.now))
-        assert not ledger.flush(0.2)
+        patch.setattr(ledger_file, "_connect", with_little_room)
+        for one in entries:
+            ledger.add(one)
+        assert not ledger.flush(0.3)
+    assert ledger.flush(5)
+    assert read(path) == entries
+    assert set(reports) == {"database or disk is full"}
+
+
+def test_a_file_that_may_only_be_read_is_waited_for(
+    ledger: Ledger, path: Path, clock: Clock, reports: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def to_read(path: Path) -> sqlite3.Connection:
+        return sqlite3.connect(f"file:{path}?mode=ro", uri=True, autocommit=True)
+
+    entries = some(2, clock)
+    ledger.add(entries[0])
+    assert ledger.flush(5)
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_file, "_connect", to_read)
+        ledger._file._file = None  # it is opened anew
+        ledger.add(entries[1])
+        assert not ledger.flush(0.3)
+    assert ledger.flush(5)
+    assert read(path) == entries
+    assert "readonly" in reports[0]
+
+
+def test_a_folder_that_cannot_be_made_is_waited_for(
+    ledger: Ledger, path: Path, clock: Clock, reports: list[str]
+) -> None:
+    path.parent.write_text("a file")
+    ledger.add(entry(clock.now))
+    assert not ledger.flush(0.3)
+    assert set(reports) == {"File exists"}
+    path.parent.unlink()
     assert ledger.flush(5)
     assert len(read(path)) == 1
-    assert reports[0] == "database or disk is full"
+
+
+def test_a_failure_that_passes_is_not_told(
+    ledger: Ledger, path: Path, clock: Clock, reports: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, failures = LedgerFile.write, [sqlite3.OperationalError("database is locked")]
+
+    def fail_once(file: LedgerFile, rows: list[tuple[object, ...]]) -> int:
+        if failures:
+            raise failures.pop()
+        return write(file, rows)
+
+    monkeypatch.setattr(LedgerFile, "write", fail_once)
+    ledger.add(entry(clock.now))
+    assert ledger.flush(5)
+    assert len(read(path)) == 1
+    assert not reports
+
+
+def test_what_fails_after_entries_are_written_does_not_write_them_twice(
+    ledger: Ledger, path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_file: LedgerFile) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(LedgerFile, "bound", fail)
+    for one in some(3, clock):
+        ledger.add(one)
+        assert ledger.flush(5)
+    assert read(path) == some(3, clock)
+
+
+def test_what_is_not_foreseen_costs_only_what_it_meets(
+    ledger: Ledger, path: Path, clock: Clock, reports: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_file: LedgerFile, _rows: object) -> int:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LedgerFile, "write", fail)
+        ledger.add(entry(clock.now))
+        assert ledger.flush(5)
+    ledger.add(entry(clock.now + 1))
+    assert ledger.flush(5)
+    assert [one.at for one in read(path)] == [clock.now + 1]
+    assert (ledger.lost, reports) == (1, ["ZeroDivisionError"])
+
+
+def test_a_report_that_fails_harms_nothing(path: Path, clock: Clock) -> None:
+    def fail(_reason: str) -> None:
+        raise RuntimeError
+
+    ledger = Ledger(path, fail, clock=clock)
+    bad: Any = object()
+    ledger.add(bad)
+    ledger.add(entry(clock.now))
+    assert ledger.flush(5)
+    ledger.close()
+    assert len(read(path)) == 1
+
+
+def test_what_is_not_written_at_the_end_is_counted(
+    path: Path, clock: Clock, reports: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "_CLOSE_SECONDS", 0.2)
+    path.mkdir(parents=True)  # what cannot be a file
+    ledger = Ledger(path, reports.append, clock=clock)
+    for one in some(3, clock):
+        ledger.add(one)
+    ledger.close()
+    ledger._thread.join()
+    assert ledger.lost == 3
+
+
+def test_when_nothing_comes_the_file_is_whole_by_itself(
+    ledger: Ledger, path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folded = threading.Event()
+    fold = LedgerFile.fold
+
+    def note(file: LedgerFile) -> None:
+        fold(file)
+        folded.set()
+
+    monkeypatch.setattr(LedgerFile, "fold", note)
+    monkeypatch.setattr(ledger_module, "_IDLE_SECONDS", 0.01)
+    ledger.add(entry(clock.now))
+    assert folded.wait(5)
+    assert path.with_name(path.name + "-wal").stat().st_size == 0
 
 
 def test_a_deleted_file_is_made_again(ledger: Ledger, path: Path, clock: Clock) -> None:
@@ -215,7 +346,6 @@ def test_a_ledger_of_a_later_version_is_left_alone(
 ) -> None:
     path.parent.mkdir()
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     before = path.read_bytes()
@@ -223,16 +353,28 @@ def test_a_ledger_of_a_later_version_is_left_alone(
     assert not ledger.flush(0.3)
     assert path.read_bytes() == before
     assert "later version" in reports[0]
+    assert ledger.lost == 0
 
 
 def test_an_entry_that_is_none_costs_no_other(ledger: Ledger, path: Path, clock: Clock, reports: list[str]) -> None:
-    bad: Any = object()
-    ledger.add(bad)
+    none: Any = None
+    bad: list[Any] = [
+        object(),
+        entry(deployment=none),
+        entry(model=object()),
+        entry(changes=(none,)),
+        entry(gap=object()),
+        entry(changes=(Change("Read", "numbered", 10**5000, 1, 1),)),
+    ]
+    good = some(len(bad) + 1, clock)
+    for one, other in zip(good, bad, strict=False):
+        ledger.add(one)
+        ledger.add(other)
+    ledger.add(good[-1])
     assert ledger.flush(5)
-    ledger.add(entry(clock.now))
-    assert ledger.flush(5)
-    assert len(read(path)) == 1
-    assert reports == ["AttributeError"]
+    assert read(path) == good
+    assert ledger.lost == len(bad)
+    assert set(reports) == {"an entry that cannot be written"}
 
 
 _WRITER = """
@@ -267,3 +409,61 @@ def test_a_proxy_that_is_killed_leaves_a_whole_file(path: Path) -> None:
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
+
+
+_TWO = """
+import sys, time
+from pathlib import Path
+from billing.ledger import Ledger
+from tests.billing.entries import entry
+ledger = Ledger(Path(sys.argv[1]), print)
+for line in sys.stdin:
+    for number in range(100):
+        ledger.add(entry(time.time() + number, conversation=line.strip()))
+    print(ledger.flush(30), ledger.lost, flush=True)
+ledger.close()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_moved_away_under_two_proxies(path: Path, *, replaced: bool) -> None:
+    project = Path(__file__).resolve().parents[2]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(project / "addons"), str(project)])}
+    proxies = [
+        subprocess.Popen(
+            [sys.executable, "-c", _TWO, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+
+    def write(number: int, name: str) -> None:
+        given, said = proxies[number].stdin, proxies[number].stdout
+        assert given is not None
+        assert said is not None
+        given.write(f"{name}\n")
+        given.flush()
+        assert said.readline() == "True 0\n"
+
+    write(0, "a")
+    write(1, "b")
+    moved = path.with_name("moved.sqlite3")
+    path.rename(moved)
+    if replaced:
+        ledger = Ledger(path.with_name("other.sqlite3"), print)
+        ledger.add(entry(time.time(), conversation="other"))
+        ledger.close()
+        path.with_name("other.sqlite3").rename(path)
+    write(1, "c")
+    write(0, "d")
+    write(1, "e")
+    for proxy in proxies:
+        assert proxy.communicate()[0] == ""
+    assert Counter(one.conversation for one in read(moved)) == {"a": 100, "b": 100}
+    expected = {"c": 100, "d": 100, "e": 100} | ({"other": 1} if replaced else {})
+    assert Counter(one.conversation for one in read(path)) == expected
+    assert not list(path.parent.glob("*.broken-*"))

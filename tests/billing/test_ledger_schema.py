@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from billing.ledger_schema import MIGRATIONS, VERSION, LaterVersionError, migrate
+from billing.ledger_schema import MIGRATIONS, VERSION, LaterVersionError, NotALedgerError, check, migrate
 
 
 @pytest.fixture
@@ -61,3 +61,24 @@ def test_a_later_version_is_refused(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     with pytest.raises(LaterVersionError):
         migrate(connection)
+
+
+def test_a_file_tells_its_version(connection: sqlite3.Connection) -> None:
+    assert check(connection) == 0
+    migrate(connection)
+    assert check(connection) == VERSION
+    assert not connection.in_transaction
+
+
+def test_a_later_version_is_told_of(connection: sqlite3.Connection) -> None:
+    connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    with pytest.raises(LaterVersionError):
+        check(connection)
+
+
+@pytest.mark.parametrize("number", [0, VERSION])
+def test_what_another_program_made_is_none(number: int, connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE requests (id INTEGER, at REAL)")
+    connection.execute(f"PRAGMA user_version = {number}")
+    with pytest.raises(NotALedgerError):
+        check(connection)
