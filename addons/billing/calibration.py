@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from statistics import median
+from collections.abc import Iterable
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import msgspec
@@ -42,34 +43,55 @@ class Factor(NamedTuple):
         return self.samples > 0
 
 
+class _Sample(NamedTuple):
+    ratio: float
+    counted: int
+
+
 class Calibration:
-    """The factors that were learned so far."""
+    """The factors that were learned so far.
+
+    Each is the median of the last samples, weighted by what was counted: a prompt that also grew or shrank by something
+    else stands out and does not matter, and what stands around a message matters less the longer it is.
+    """
 
     def __init__(self) -> None:
-        self._samples: dict[str, deque[float]] = {}  # by deployment
+        # By deployment and then by model: behind the same name may stand another model from one day to the next.
+        self._samples: dict[str, dict[str, deque[_Sample]]] = {}
+        self._learned: dict[tuple[str, str], Factor] = {}
 
     def learn(self, before: Entry, entry: Entry) -> None:
         """Learn from `entry`, which goes on from `before`; nothing where the two do not tell."""
         if before.usage is None or entry.usage is None or before.ending is not Ending.COMPLETE:
             return
         grows_on = before.conversation == entry.conversation and entry.prefix_kept and not entry.moved
-        if not grows_on or entry.counted < _LEAST_COUNTED:
+        if not grows_on or before.model != entry.model or entry.counted < _LEAST_COUNTED:
             return
-        billed = entry.usage.input - before.usage.input - before.usage.output
-        if _PLAUSIBLE[0] <= billed / entry.counted <= _PLAUSIBLE[1]:
-            samples = self._samples.setdefault(entry.deployment, deque(maxlen=_SAMPLES_KEPT))
-            samples.append(billed / entry.counted)
+        ratio = (entry.usage.input - before.usage.input - before.usage.output) / entry.counted
+        if not _PLAUSIBLE[0] <= ratio <= _PLAUSIBLE[1]:
+            return
+        models = self._samples.setdefault(entry.deployment, {})
+        samples = models.pop(entry.model, None) or deque(maxlen=_SAMPLES_KEPT)
+        samples.append(_Sample(ratio, entry.counted))
+        models[entry.model] = samples  # the last one is the newest
+        if len(samples) >= _SAMPLES_NEEDED:
+            self._learned[entry.deployment, entry.model] = Factor(_median(samples), len(samples))
 
     def factor(self, deployment: str, model: str = "") -> Factor:
-        """The factor for a deployment, whose answers name `model`."""
-        samples = self._samples.get(deployment, ())
-        if len(samples) >= _SAMPLES_NEEDED:
-            return Factor(median(samples), len(samples))
-        return Factor(_assumed(model or deployment))
+        """The factor for a deployment whose answers name `model`; empty: for the model that answered last."""
+        last = model or next(reversed(self._samples.get(deployment, {})), "")
+        return self._learned.get((deployment, last)) or Factor(_assumed(last or deployment))
 
     def factors(self) -> dict[str, Factor]:
         """What was learned, by deployment."""
         return {name: self.factor(name) for name in self._samples if self.factor(name).is_learned}
+
+
+def _median(samples: Iterable[_Sample]) -> float:
+    ordered = sorted(samples)
+    half = sum(sample.counted for sample in ordered) / 2
+    passed = accumulate(sample.counted for sample in ordered)
+    return next(sample.ratio for sample, counted in zip(ordered, passed, strict=True) if counted >= half)
 
 
 def _assumed(name: str) -> float:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from billing.calibration import Calibration, Factor, counted_text
@@ -25,7 +25,9 @@ def learned(*pairs: tuple[Any, Any]) -> Factor:
 
 
 def test_a_factor_is_what_was_billed_for_what_was_counted() -> None:
-    assert learned(*[(FIRST, SECOND)] * 5) == Factor(pytest.approx(1.6), 5)
+    factor = learned(*[(FIRST, SECOND)] * 5)
+    assert factor.value == pytest.approx(1.6)
+    assert factor.samples == 5
 
 
 def test_a_few_bills_do_not_make_a_factor() -> None:
@@ -127,3 +129,57 @@ def test_whatever_stands_there(content: Any) -> None:
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b'{"messages": []}', b"\xff", b'{"messages": {}}', b"[" * 100_000])
 def test_what_is_no_body(raw: bytes) -> None:
     assert counted_text(raw) == ""
+
+
+# The law
+
+
+@given(
+    st.floats(0.6, 2.9),
+    st.lists(st.tuples(st.integers(200, 5000), st.integers(-8, 8)), min_size=9, max_size=40),
+    st.lists(st.tuples(st.integers(200, 5000), st.integers(-20_000, 20_000)), max_size=4),
+)
+def test_the_factor_is_found_whatever_else_changed_in_some_prompts(
+    truth: float, plain: list[tuple[int, int]], odd: list[tuple[int, int]]
+) -> None:
+    """What is true of most of the text that was counted: the odd ones are too few to matter."""
+    share = sum(counted for counted, _ in odd) / sum(counted for counted, _ in plain)
+    assume(share < 0.8)
+    calibration = Calibration()
+    for counted, noise in [*plain, *odd]:
+        grown = max(0, round(truth * counted) + noise)
+        calibration.learn(FIRST, replace(SECOND, counted=counted, usage=Usage(uncached=1050 + grown)))
+    factor = calibration.factor("claude-made-up")
+    assert factor.is_learned
+    assert factor.value == pytest.approx(truth, abs=9 / 200)
+
+
+def test_long_messages_weigh_more_than_short_ones() -> None:
+    """A few tokens stand around each message, which is much of a short one."""
+    short = replace(SECOND, counted=200, usage=Usage(uncached=1050 + 380))
+    long = replace(SECOND, counted=4000, usage=Usage(uncached=1050 + 6400))
+    assert learned(*[(FIRST, short)] * 6, *[(FIRST, long)] * 2).value == pytest.approx(1.6)
+
+
+def test_another_model_behind_the_same_name_is_learned_anew() -> None:
+    calibration = Calibration()
+    old, new = (
+        [replace(one, model=model) for one in (FIRST, SECOND)] for model in ("claude-opus-4-6", "claude-opus-5")
+    )
+    for _ in range(5):
+        calibration.learn(*old)
+    assert calibration.factor("claude-made-up", "claude-opus-5") == Factor(1.6)
+    for _ in range(5):
+        calibration.learn(new[0], replace(new[1], counted=320))
+    assert calibration.factor("claude-made-up", "claude-opus-5").value == pytest.approx(2.0)
+    assert calibration.factor("claude-made-up", "claude-opus-4-6").value == pytest.approx(1.6)
+    assert calibration.factor("claude-made-up").value == pytest.approx(2.0)
+    calibration.learn(old[0], new[1])
+    assert calibration.factor("claude-made-up", "claude-opus-5").samples == 5
+
+
+def test_old_samples_go() -> None:
+    changed = replace(SECOND, counted=800)
+    factor = learned(*[(FIRST, SECOND)] * 300, *[(FIRST, changed)] * 200)
+    assert factor.value == pytest.approx(0.8)
+    assert factor.samples == 300
