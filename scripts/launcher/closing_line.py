@@ -25,7 +25,20 @@ def closing_line(stats: Mapping[str, Any] | None) -> str:
         return f"{seen}, none changed (mode observe); {_counted(tokens, 'input token')} would have been saved."
     tokens = int(stats.get("tokens_removed", 0))
     saved = f"{_counted(tokens, 'input token')} and {_size(int(stats.get('bytes_removed', 0)))} saved"
-    return f"{seen}, {int(stats.get('rewritten', 0)):,} made smaller: {saved}."
+    return f"{seen}, {int(stats.get('rewritten', 0)):,} made smaller: {saved}{_share(stats)}."
+
+
+def _share(stats: Mapping[str, Any]) -> str:
+    """What that was of the bill; empty where nothing was billed. The bill is the service's, the saving an estimate."""
+    paid, saved = float(stats.get("units_paid", 0)), float(stats.get("units_saved", 0))
+    without = paid + saved
+    if not paid or without <= 0:
+        return ""
+    share = abs(saved) / without
+    money = stats.get("money") or {}
+    sums = [f"{currency} {abs(float(costs.get('saved', 0))):,.2f}" for currency, costs in money.items()]
+    amount = f", {' and '.join(sums)}" if sums else ""
+    return f"; the bill is about {share:.0%} {'lower' if saved >= 0 else 'higher'} for it{amount}"
 
 
 def _counted(number: int, noun: str) -> str:

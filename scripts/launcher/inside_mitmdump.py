@@ -43,6 +43,7 @@ class Orders:
         self.direct_host = orders["direct_host"]
         if orders["upstream_auth"] is not None:
             ctx.options.update(upstream_auth=orders["upstream_auth"])
+        ctx.options.update(foundry_token=orders["token"])
 
     def running(self) -> None:
         """The port is open."""

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -49,6 +50,8 @@ class ProxySettings:
     corporate_proxy: CorporateProxy | None = None
     direct_host: str | None = None
     """The host that is reached without the corporate proxy."""
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    """What changes the mode while it runs; for the person, and not for the agent's commands."""
 
 
 @contextlib.contextmanager
@@ -105,6 +108,7 @@ class ProxyProcess:
             orders = {
                 "upstream_auth": upstream.credentials if upstream else None,
                 "direct_host": settings.direct_host,
+                "token": settings.token,
             }
             proxy._order(orders)
             proxy._wait_until_ready()

@@ -52,18 +52,21 @@ def run_claude_code(arguments: Sequence[str]) -> int:
 
     with session_directory() as directory:
         trust = child_environment.write_trust_files(variables, authority.certificate_path, directory)
-        proxy = ProxyProcess.start(
-            ProxySettings(
-                confdir=CONFDIR,
-                trusted_upstream=trust.upstream,
-                options={**_options(), "foundry_extra_hosts": ",".join(extra_hosts)},
-                # The client's base URL is among the extra hosts, wherever it was set; this shell's may be another.
-                variables={_BASE_URL: ""},
-                corporate_proxy=upstream,
-                direct_host=target.host if exceptions.dropped else None,
-            ),
-            directory,
+        asked = ProxySettings(
+            confdir=CONFDIR,
+            trusted_upstream=trust.upstream,
+            options={**_options(), "foundry_extra_hosts": ",".join(extra_hosts)},
+            # The client's base URL is among the extra hosts, wherever it was set; this shell's may be another.
+            variables={_BASE_URL: ""},
+            corporate_proxy=upstream,
+            direct_host=target.host if exceptions.dropped else None,
         )
+        proxy = ProxyProcess.start(asked, directory)
+        if sys.stderr.isatty():  # a log is no place for the token
+            _say(
+                f"http://foundry.local/ through {proxy.address} shows what is saved; to change the mode: "
+                f"scripts/mode MODE --proxy {proxy.address}, with the token {asked.token}"
+            )
         ours = {**trust.variables, **child_environment.proxy_variables(proxy.address, exceptions)}
         argv = child_environment.with_overriding_settings(arguments, settings, ours, directory)
         return _run([executable, *argv], {**os.environ, **ours}, proxy)

@@ -30,6 +30,27 @@ from launcher.closing_line import closing_line
             },
             "2 requests to Foundry, 2 made smaller: 2,000,000 input tokens and 8.2 MB saved.",
         ),
+        (
+            {"requests": 2, "rewritten": 2, "tokens_removed": 50, "units_paid": 80, "units_saved": 20},
+            (
+                "2 requests to Foundry, 2 made smaller: 50 input tokens and 0 bytes saved; the bill is about 20% lower "
+                "for it."
+            ),
+        ),
+        (
+            {"requests": 2, "rewritten": 2, "units_paid": 80, "units_saved": 20, "money": {"USD": {"saved": 1.234}}},
+            (
+                "2 requests to Foundry, 2 made smaller: 0 input tokens and 0 bytes saved; the bill is about 20% lower "
+                "for it, USD 1.23."
+            ),
+        ),
+        (
+            {"requests": 2, "rewritten": 2, "units_paid": 102, "units_saved": -2},
+            (
+                "2 requests to Foundry, 2 made smaller: 0 input tokens and 0 bytes saved; the bill is about 2% higher "
+                "for it."
+            ),
+        ),
         ({"mode": "off", "requests": 0}, "nothing was looked at or changed (mode off)."),
         (
             {"mode": "observe", "requests": 2, "tokens_observed": 30},

@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -25,16 +27,26 @@ def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 
 def give(monkeypatch: pytest.MonkeyPatch, **orders: str | None) -> None:
     monkeypatch.setattr(
-        "sys.stdin", io.StringIO(json.dumps({"upstream_auth": None, "direct_host": None} | orders) + "\n")
+        "sys.stdin",
+        io.StringIO(json.dumps({"upstream_auth": None, "direct_host": None, "token": "made-up"} | orders) + "\n"),
     )
+
+
+@contextmanager
+def options() -> Iterator[taddons.context]:
+    """A mitmproxy with the options that orders set."""
+    with taddons.context() as tctx:
+        for name in ("upstream_auth", "foundry_token"):
+            tctx.options.add_option(name, str, "", "")
+        yield tctx
 
 
 def test_orders_set_what_must_not_be_seen(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     give(monkeypatch, upstream_auth="user:secret")
-    with taddons.context() as tctx:
-        tctx.options.add_option("upstream_auth", str, "", "")
+    with options() as tctx:
         script.Orders().load(None)
         assert tctx.options.upstream_auth == "user:secret"
+        assert tctx.options.foundry_token == "made-up"
 
 
 def test_without_orders_it_ends_and_leaves_nothing(
@@ -52,7 +64,7 @@ def test_only_the_direct_host_goes_past_the_corporate_proxy(
 ) -> None:
     give(monkeypatch, direct_host=direct_host)
     orders = script.Orders()
-    with taddons.context():
+    with options():
         orders.load(None)
     flow = tflow.tflow(req=tutils.treq(host="address", authority=b""))
     flow.server_conn.via = ("http", ("corp", 3128))
