@@ -24,11 +24,11 @@ BUCKETS = (1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0)
 """Milliseconds up to which added times are counted together; what is longer is counted too."""
 
 OTHERS = "(others)"
-"""Stands for all deployments after the first hundred: their names come from clients."""
+"""Stands for all deployments after the first thirty: their names come from clients."""
 
 _MOST_RECENT = 200
 _MOST_MINUTES = 24 * 60
-_MOST_DEPLOYMENTS = 100
+_MOST_DEPLOYMENTS = 30
 _LONGEST_NAME = 100
 
 
@@ -106,6 +106,7 @@ class Live:
         self._bytes_removed = 0
         self._tokens_observed = 0
         self._units = _Costs()
+        self._units_observed = 0.0
         self._money: dict[str, _Costs] = {}  # by currency
         self._without_usage = 0
         self._without_price = 0
@@ -143,10 +144,10 @@ class Live:
         """The sums, ready for JSON.
 
         `unchanged` and `outcomes` map a reason to a number of requests, `endings` how a request ended.
-        `tokens_observed` would have been removed, had the mode not been observe. Units are the price of one uncached
-        input token; `without` and `saved` are estimates. `money` maps a currency to the same at the prices of
-        `prices_of`. `cache` and `cache_lost` map a cause to a number of requests, and to tokens that were not read.
-        `added_ms` counts requests up to so many milliseconds, and up to any. `since` is UTC, ISO 8601.
+        `tokens_observed` and `units_observed` would have been saved, had the mode not been observe. Units are the price
+        of one uncached input token; `without` and `saved` are estimates. `money` maps a currency to the same at the
+        prices of `prices_of`. `cache` and `cache_lost` map a cause to a number of requests, and to tokens that were not
+        read. `added_ms` counts requests up to so many milliseconds, and up to any. `since` is UTC, ISO 8601.
         """
         requests = self._outcomes.total()
         rewritten = self._outcomes[REWRITTEN]
@@ -157,6 +158,7 @@ class Live:
             "tokens_removed": self._tokens_before - self._tokens_after,
             "bytes_removed": self._bytes_removed,
             "tokens_observed": self._tokens_observed,
+            "units_observed": round(self._units_observed, 1),
             "units_paid": round(self._units.paid, 1),
             "units_saved": round(self._units.without - self._units.paid, 1),
             "units_without": round(self._units.without, 1),
@@ -198,6 +200,7 @@ class Live:
         deployment.billed.update(_kinds(usage))
         deployment.units.add(paid, without)
         self._units.add(paid, without)
+        self._units_observed += account.could_save
         price = self._prices.of(entry.deployment, entry.model, usage.input)
         if price is None:
             self._without_price += 1

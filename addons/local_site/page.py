@@ -169,7 +169,10 @@ def _sums(stats: Mapping[str, object], mode: str) -> str:
     ]
     if mode == Mode.OBSERVE:
         observed = documents.number(stats, "tokens_observed")
-        cards.append(_card("observed", "Would have been removed", amount(observed), "tokens, o200k_base"))
+        units = amount(documents.number(stats, "units_observed"))
+        cards.append(
+            _card("observed", "Would have been removed", amount(observed), f"tokens; {units} units (estimate)")
+        )
     cards.append(
         _card(
             "saved",
@@ -332,7 +335,9 @@ _TABLE_NAMES = {
 def _text(text: str, longest: int = _LONGEST_TEXT) -> str:
     """`text` as HTML, in an attribute too, with what cannot be seen made visible."""
     shown = text if len(text) <= longest else f"{text[:longest]}…"
-    return html.escape("".join(character if character.isprintable() else "·" for character in shown))
+    if not shown.isprintable():
+        shown = "".join(character if character.isprintable() else "·" for character in shown)
+    return html.escape(shown)
 
 
 def _time(at: float) -> str:

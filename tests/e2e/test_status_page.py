@@ -194,6 +194,21 @@ def test_text_stands_out_from_its_ground(page: Chromium, dark: bool) -> None:
 
 
 @needs_chromium
+def test_the_page_of_the_real_addon(tmp_path: Path) -> None:
+    options = {"foundry_token": TOKEN, "foundry_state_dir": str(tmp_path / "state")}
+    with Mitmdump(tmp_path, options=options) as addon, Chromium(tmp_path, addon.url) as page:
+        page.goto(SITE)
+        assert page.text("#state").startswith("Waiting: nothing for Foundry has come")
+        page.evaluate("document.querySelector('#mode').value = 'off'")
+        page.type("#token", TOKEN)
+        page.click("button")
+        assert page.comes_true("document.querySelector('#mode-says').innerText.startsWith('Off.')")
+        assert page.comes_true("document.querySelector('#state').innerText.startsWith('Off: ')")
+        assert addon.local("/ready")["mode"] == "off"
+        assert page.complaints() == []
+
+
+@needs_chromium
 def test_a_page_of_another_site_can_neither_read_nor_change_anything(window: Chromium, proxy: Mitmdump) -> None:
     window.call("Emulation.setScriptExecutionDisabled", value=False)
     window.goto("http://other.example/")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,8 @@ def test_what_was_refused_saves_nothing_and_counts_as_a_request() -> None:
 
 
 def test_what_would_have_been_removed() -> None:
-    told = _sums(account(outcome="observed"))
-    assert (told["tokens_observed"], told["tokens_removed"]) == (2_500, 0)
+    told = _sums(account(outcome="observed"), replace(account(outcome="observed"), could_save=700.0))
+    assert (told["tokens_observed"], told["tokens_removed"], told["units_observed"]) == (5_000, 0, 700)
 
 
 def test_what_was_billed() -> None:
@@ -113,8 +114,8 @@ def test_the_last_requests() -> None:
 
 def test_deployments_do_not_grow_without_bound() -> None:
     deployments = _sums(*(account(deployment=f"{number}" + "x" * 10_000) for number in range(150)))["deployments"]
-    assert len(deployments) == 101
-    assert deployments[OTHERS]["requests"] == 50
+    assert len(deployments) == 31
+    assert deployments[OTHERS]["requests"] == 120
     assert max(map(len, deployments)) == 100
     assert sum(one["requests"] for one in deployments.values()) == 150
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -205,6 +206,14 @@ def test_the_page_has_the_figures_without_a_script(model: MadeUpModel) -> None:
         "mode balanced",
     ):
         assert part in said, part
+
+
+def test_in_observe_the_page_says_what_would_have_been() -> None:
+    model = MadeUpModel(replace(account(outcome="observed"), could_save=700.0))
+    model.mode = "observe"
+    said = " ".join(" ".join(_read(model).said).split())
+    assert "Would have been removed 2,500 tokens; 700 units (estimate)" in said
+    assert "Measuring: " in said
 
 
 def test_the_page_shows_the_last_requests_only() -> None:
