@@ -10,6 +10,7 @@ from datetime import datetime, tzinfo
 
 from billing.accounts import Account
 from billing.cache_health import Cause as Reason
+from billing.cache_health import Lifetime, lifetimes
 from billing.calibration import Calibration
 from billing.entry import Change, Entry
 from billing.prices import Price, Prices
@@ -21,6 +22,7 @@ from report_savings.figures import (
     Deployment,
     Figures,
     Health,
+    Kept,
     ListPrice,
     Money,
     Results,
@@ -161,6 +163,8 @@ class _Sums:
         self._modes: Counter[str] = Counter()
         self._reasons: Counter[Reason] = Counter()
         self._lost: Counter[Reason] = Counter()
+        self._units_lost: defaultdict[Reason, float] = defaultdict(float)
+        self._lifetimes: dict[tuple[str, float], Lifetime] = {}
         self._waited: list[float] = []
         self._holdout = 0
 
@@ -184,6 +188,9 @@ class _Sums:
         if account.health is not None:
             self._reasons[account.health.cause] += 1
             self._lost[account.health.cause] += account.health.lost
+            self._units_lost[account.health.cause] += account.health.units
+            for key, lifetime in lifetimes([account]).items():
+                self._lifetimes[key] = _together(self._lifetimes.get(key, Lifetime()), lifetime)
         self._waited.append(entry.added_ms)
         self._holdout += entry.holdout
 
@@ -286,12 +293,24 @@ class _Sums:
 
     def _health(self) -> Health:
         causes = (
-            Cause(reason, reason.sentence, requests, self._lost[reason])
+            Cause(reason, reason.sentence, requests, self._lost[reason], self._units_lost[reason])
             for reason, requests in self._reasons.most_common()
             if reason is not Reason.HIT
         )
         warm = sum(requests for reason, requests in self._reasons.items() if reason is not Reason.EXPIRED)
-        return Health(warm, self._reasons[Reason.HIT], tuple(causes))
+        kept = (
+            Kept(deployment, asked, one.hits, one.misses, one.longest_hit_gap, one.shortest_miss_gap)
+            for (deployment, asked), one in sorted(self._lifetimes.items())
+        )
+        return Health(warm, self._reasons[Reason.HIT], tuple(causes), tuple(kept))
+
+
+def _together(one: Lifetime, other: Lifetime) -> Lifetime:
+    hits = [gap for gap in (one.longest_hit_gap, other.longest_hit_gap) if gap is not None]
+    misses = [gap for gap in (one.shortest_miss_gap, other.shortest_miss_gap) if gap is not None]
+    return Lifetime(
+        one.hits + other.hits, one.misses + other.misses, max(hits, default=None), min(misses, default=None)
+    )
 
 
 def _list_price(price: Price) -> ListPrice:

@@ -18,6 +18,7 @@ __all__ = [
     "Deployment",
     "Figures",
     "Health",
+    "Kept",
     "ListPrice",
     "Money",
     "Results",
@@ -147,12 +148,29 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why so many requests read less from the prompt cache than it held, and how many tokens less."""
+    """Why so many requests read less from the prompt cache than it held, how many tokens less, and what that cost."""
 
     name: str
     sentence: str
     requests: int
     tokens_lost: int
+    units_lost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How long a deployment kept a prompt cache for requests that ask for `lifetime` seconds.
+
+    `longest_hit` is the longest pause after which it was read, `shortest_miss` the shortest after which it was not, in
+    seconds; None: there was none.
+    """
+
+    deployment: str
+    lifetime: float
+    hits: int
+    misses: int
+    longest_hit: float | None
+    shortest_miss: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +184,7 @@ class Health:
     warm: int
     hits: int
     causes: tuple[Cause, ...]
+    kept: tuple[Kept, ...]
 
 
 @dataclass(frozen=True, slots=True)

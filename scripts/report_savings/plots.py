@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -39,8 +40,8 @@ class Bar:
 
 def columns(title: str, description: str, pairs: Sequence[Pair], shown: Callable[[float], str]) -> str:
     """Two columns for each of `pairs`. `shown` writes a value for a person."""
-    top = max((value for pair in pairs for value in (pair.before, pair.after)), default=0.0)
-    return _svg("columns", title, description, _HEIGHT, _columns(pairs, top if top > 0 else 1.0, shown))
+    most = max((value for pair in pairs for value in (pair.before, pair.after)), default=0.0)
+    return _svg("columns", title, description, _HEIGHT, _columns(pairs, _step(most), shown))
 
 
 def bars(title: str, description: str, rows: Sequence[Bar], shown: Callable[[float], str]) -> str:
@@ -62,14 +63,24 @@ def _svg(name: str, title: str, description: str, height: int, parts: Iterable[s
     )
 
 
-def _columns(pairs: Sequence[Pair], top: float, shown: Callable[[float], str]) -> Iterator[str]:
+def _step(most: float) -> float:
+    """A round number that stands between two lines across a plot of values up to `most`."""
+    if most <= 0:
+        return 1.0
+    least = most / _LINES
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(power * factor for factor in (1, 2, 2.5, 5, 10, 20) if power * factor >= least)
+
+
+def _columns(pairs: Sequence[Pair], step: float, shown: Callable[[float], str]) -> Iterator[str]:
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+    top = step * _LINES
 
     def y(value: float) -> float:
         return _TOP + height * (1 - max(0.0, value) / top)
 
     for line in range(_LINES + 1):
-        value = top * line / _LINES
+        value = step * line
         yield f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
         yield _text(_LEFT - 8, y(value) + 4, shown(value), "end")
     slot = width / max(1, len(pairs))

@@ -70,14 +70,11 @@ def _names(directories: set[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     length = 1
     while len(names) < len(paths):
-        rest = {directory: path for directory, path in paths.items() if directory not in names}
-        short = {directory: _last(path, length) for directory, path in rest.items()}
+        short = {directory: _last(path, length) for directory, path in paths.items() if directory not in names}
         counts = Counter(short.values())
-        # What cannot become longer stays as it is: `/` and the like.
-        is_done = {
-            directory: counts[short[directory]] == 1 or length >= len(path.parts) for directory, path in rest.items()
-        }
-        names |= {directory: name for directory, name in short.items() if is_done[directory]}
+        names |= {directory: name for directory, name in short.items() if counts[name] == 1}
+        # Where there is no more to tell it by, all of it is its name.
+        names |= {path: path for path in short if path not in names and length >= len(paths[path].parts)}
         length += 1
     return names
 
@@ -89,4 +86,4 @@ def _path(directory: str) -> PurePath:
 
 def _last(path: PurePath, parts: int) -> str:
     kept = path.parts[-parts:]
-    return "/".join(part for part in kept if part not in (path.anchor, "/")) or str(path)
+    return "/".join(part for part in kept if part != path.anchor) or str(path)

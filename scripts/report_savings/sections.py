@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 
-from report_savings.figures import Content, Cost, Deployment, Figures, Money, Row, Tally
-from report_savings.words import ENDINGS, OUTCOMES, amount, count, money, ms, percent, plain
+from report_savings.figures import Content, Cost, Deployment, Figures, Kept, Money, Row, Tally
+from report_savings.words import ENDINGS, OUTCOMES, amount, count, duration, money, ms, percent, plain
 
 __all__ = ["Column", "Section", "Table", "costs_of", "headline", "notes", "period", "sections"]
+
+_MUCH = 20  # of a currency: more needs no more than two decimals
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,9 @@ def costs_of(figures: Figures) -> tuple[Callable[[Cost], Money | Cost], Callable
         return (lambda cost: cost), amount, "units"
     currency = whole.currency
     none = Money(currency, 0, 0.0, 0.0, 0.0)
-    return (lambda cost: cost.in_one_currency or none), (lambda value: money(value, currency)), currency
+    # The same for all, so that they can be compared at a glance.
+    decimals = 2 if whole.without >= _MUCH else 4
+    return (lambda cost: cost.in_one_currency or none), (lambda value: money(value, currency, decimals)), currency
 
 
 def headline(figures: Figures) -> Iterator[str]:
@@ -87,9 +91,12 @@ def headline(figures: Figures) -> Iterator[str]:
     if unbilled:
         yield f"{count(unbilled, 'request')} ended before the service told a bill: in no sum of costs."
     if total.unpriced and total.money:
-        yield f"{count(total.unpriced, 'request')} have no known price: counted in units only. See --prices."
+        yield (
+            "Counted in units only, since no price is known:"
+            f" {count(total.unpriced, 'request')}. Name one with --prices."
+        )
     elif total.unpriced:
-        yield "No price is known for these models, so costs are in units. See --prices."
+        yield "No price is known for these models, so costs are in units. Name prices with --prices."
 
 
 def _saving(total: Cost) -> str:
@@ -178,7 +185,7 @@ def _deployments(figures: Figures) -> Table:
             Column("requests"),
             Column(f"saved, {unit}"),
             Column("of input bill"),
-            Column("tokens a token", rank=1),
+            Column("token factor", rank=1),
             Column("price a million", rank=1, is_name=True),
         ),
         tuple(
@@ -196,7 +203,7 @@ def _deployments(figures: Figures) -> Table:
 
 
 def _factor(row: Deployment) -> str:
-    return f"{row.factor:.2f} {'learned' if row.samples else 'assumed'}"
+    return f"{row.factor:.2f}, {'learned' if row.samples else 'assumed'}"
 
 
 def _price(row: Deployment) -> str:
@@ -254,16 +261,31 @@ def _health(figures: Figures) -> Iterator[str]:
         )
     else:
         yield "No request had a warm prompt cache to read."
+    for kept in health.kept:
+        if kept.misses or (kept.longest_hit or 0.0) > kept.lifetime:
+            yield _kept(kept)
     if health.causes:
-        yield "The others, by likely cause:"
+        yield "What was not read, by likely cause:"
+
+
+def _kept(kept: Kept) -> str:
+    read = f"was read after {duration(kept.longest_hit)} at most" if kept.longest_hit is not None else "was never read"
+    missed = f", and not read after {duration(kept.shortest_miss)} and more" if kept.shortest_miss is not None else ""
+    return (
+        f"{kept.deployment or 'A deployment without name'}: a prompt cache that should stay"
+        f" {duration(kept.lifetime)} {read}{missed} (measured)."
+    )
 
 
 def _causes(figures: Figures) -> Table | None:
     if not figures.health.causes:
         return None
     return Table(
-        (Column("likely cause", is_name=True), Column("requests"), Column("tokens not read")),
-        tuple((cause.sentence, count(cause.requests), amount(cause.tokens_lost)) for cause in figures.health.causes),
+        (Column("likely cause", is_name=True), Column("requests"), Column("tokens not read"), Column("cost, units")),
+        tuple(
+            (cause.sentence, count(cause.requests), amount(cause.tokens_lost), amount(cause.units_lost))
+            for cause in figures.health.causes
+        ),
     )
 
 
@@ -279,7 +301,7 @@ def _results(figures: Figures) -> Iterator[str]:
 def _waiting(figures: Figures) -> str:
     waiting = figures.waiting
     return (
-        f"Half of the requests waited {ms(waiting.p50)} or less for the addon, 95 % of them {ms(waiting.p95)} or less,"
+        f"Half of the requests waited {ms(waiting.p50)} or less for the addon, 95% of them {ms(waiting.p95)} or less,"
         f" none more than {ms(waiting.longest)} (measured)."
     )
 
@@ -308,7 +330,7 @@ def _comparisons(figures: Figures) -> Table | None:
             Column("treated"),
             Column("left alone"),
             Column("ratio"),
-            Column("95 % interval"),
+            Column("95% interval"),
         ),
         tuple(
             (
@@ -334,8 +356,9 @@ def notes(figures: Figures) -> Iterator[str]:
         " that were removed, at the prices of the request that they were removed from."
     )
     yield "A unit is the price of one input token that is neither read from the prompt cache nor written to it."
+    yield "The token factor is how many tokens the service counts for one of o200k_base, which is what we count."
     if any(not row.samples for row in figures.deployments):
-        yield "Assumed: too little was billed to learn how many tokens the service counts for one of o200k_base."
+        yield "A factor is assumed where too little was billed to learn it."
     sources = sorted({price.source for row in figures.deployments for price in row.prices if price.source})
     if sources:
         yield f"Prices: {', '.join(sources)}. Contracts differ; --prices takes a file of your own."

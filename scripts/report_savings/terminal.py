@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
@@ -21,7 +22,7 @@ _BAR_ROOM = 100
 _BAR = 16
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _ROWS = 31
-_BESIDE = 2  # characters between two columns
+_NAME = 16  # characters of a name that are not folded: a day has fewer
 
 
 def show(figures: Figures, console: Console, zone: tzinfo | None = None) -> None:
@@ -58,7 +59,7 @@ def _grid(table: Table, width: int) -> Grid:
     for at in shown:
         column = table.columns[at]
         if column.is_name:
-            grid.add_column(column.title, overflow="fold")
+            grid.add_column(column.title, overflow="fold", min_width=min(_NAME, _longest(table, at)))
         else:
             grid.add_column(column.title, justify="right", min_width=_width(table, at))
     if has_bars:
@@ -79,8 +80,11 @@ def _grid(table: Table, width: int) -> Grid:
 
 def _width(table: Table, at: int) -> int:
     """What the numbers of a column need: they are never cut, their heading may be folded."""
-    words = table.columns[at].title.split()
-    return max(len(text) for text in (*words, *(row[at] for row in table.rows)))
+    return max(len(word) for word in (*table.columns[at].title.split(), "x" * _longest(table, at)))
+
+
+def _longest(table: Table, at: int) -> int:
+    return max((cell_len(row[at]) for row in table.rows), default=0)
 
 
 def _bars(values: Sequence[float]) -> list[Text]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import date
 
-__all__ = ["ENDINGS", "OUTCOMES", "amount", "count", "day", "money", "ms", "percent", "plain", "visible"]
+__all__ = ["ENDINGS", "OUTCOMES", "amount", "count", "duration", "money", "ms", "percent", "plain", "visible"]
 
 NOTHING = "-"
 """What stands where there is no figure."""
@@ -36,18 +35,17 @@ ENDINGS: Mapping[str, str] = {
 """How a request ended, by `Entry.ending`."""
 
 _STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+_PAUSES = ((3600.0, "h"), (60.0, "min"))
 _MOST_WHOLE = 10_000  # numbers below it are written out
 
 
-def amount(value: float | None) -> str:
-    """Units or tokens, with three or four figures that count: 950, 12.3 k, 4.56 M."""
-    if value is None:
-        return NOTHING
+def amount(value: float) -> str:
+    """Units or tokens, with three or four figures that count: 950, 12.3k, 4.56M."""
     size = abs(value)
     for step, letter in _STEPS:
         if size >= step and size >= _MOST_WHOLE:
             part = value / step
-            return f"{part:,.{_decimals(part)}f} {letter}"
+            return f"{part:,.{_decimals(part)}f}{letter}"
     return f"{round(value):,}"  # never "-0"
 
 
@@ -65,17 +63,20 @@ def percent(share: float | None) -> str:
     """A share of 1."""
     if share is None:
         return NOTHING
-    return f"{round(share * 100, 1) + 0.0:,.1f} %"  # the sum makes 0.0 of -0.0
+    return f"{_not_minus_nothing(share * 100, 1):,.1f}%"
 
 
-def money(value: float | None, currency: str) -> str:
-    """An amount in a currency: two decimals, and more for small ones."""
-    if value is None:
-        return NOTHING
+def _not_minus_nothing(value: float, decimals: int) -> float:
+    """`value` rounded, and never -0.0."""
+    return round(value, decimals) + 0.0
+
+
+def money(value: float, currency: str, decimals: int | None = None) -> str:
+    """An amount in a currency; with two decimals and more for small amounts, if it is not said how many."""
     size = abs(value)
-    decimals = 2 if size >= 1 or not size else min(6, 1 - math.floor(math.log10(size)))
-    shown = f"{value:,.{decimals}f}"
-    return f"{shown.removeprefix('-') if not float(shown.replace(',', '')) else shown} {currency}"
+    if decimals is None:
+        decimals = 2 if size >= 1 or not size else min(6, 1 - math.floor(math.log10(size)))
+    return f"{_not_minus_nothing(value, decimals):,.{decimals}f} {currency}"
 
 
 def ms(value: float | None) -> str:
@@ -83,9 +84,10 @@ def ms(value: float | None) -> str:
     return NOTHING if value is None else f"{value:,.{1 if value < 100 else 0}f} ms"  # noqa: PLR2004
 
 
-def day(value: date) -> str:
-    """A day, sortable, with its name."""
-    return f"{value.isoformat()} {value:%a}"
+def duration(seconds: float) -> str:
+    """A pause: 45 s, 5.5 min, 2 h."""
+    value, unit = next(((seconds / size, name) for size, name in _PAUSES if seconds >= size), (seconds, "s"))
+    return f"{value:.1f}".removesuffix(".0") + f" {unit}"
 
 
 def plain(code: str, words: Mapping[str, str]) -> str:
