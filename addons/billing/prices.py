@@ -22,6 +22,8 @@ WITHOUT_WRITES = frozenset({"chat_completions", "responses"})
 """The endpoints (`host_rules.Endpoint`) whose answers do not tell what was written to the prompt cache."""
 
 _MILLION = 1e6
+_PRICES = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
+_MOST = 1e9  # for a million tokens, in any currency
 # Below this share of what was new in a request, the writes are those of its head, and what follows was not written.
 _WRITES = 0.25
 
@@ -152,8 +154,10 @@ def _rows(file: Path) -> tuple[_Matching, ...]:
 
 
 def _matching(row: _Row, currency: str) -> _Matching:
-    if min(row.input, row.cache_read, row.output) < 0 or not row.input:
-        raise ValueError(f"the price for {row.match!r} must be above 0")
+    for name in _PRICES:
+        value = getattr(row, name)
+        if value is not None and not (0 <= value < _MOST and (value or name != "input")):
+            raise ValueError(f"`{name}` of {row.match!r} must be a price for a million tokens (`input`: above 0)")
     ratios = Ratios(
         row.cache_read / row.input,
         (row.input if row.cache_write_5m is None else row.cache_write_5m) / row.input,

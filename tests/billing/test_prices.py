@@ -32,6 +32,17 @@ output = 8.0
         ("gpt-5-mini", "", 0.25),
         ("gpt-4.1-nano", "", 0.1),
         ("o3", "", 2.0),
+        ("o3-mini", "", 1.1),
+        ("", "claude-fable-5-2", 8.0),
+        ("", "claude-fable-5-1", 10.0),
+        ("", "claude-mythos-5-20260609", 10.0),
+        ("", "claude-sonnet-4-20250514", 3.0),
+        ("", "gpt-5.2-codex", 1.75),
+        ("", "gpt-5.5-2026-04-23", 5.0),
+        ("", "gpt-5.5-pro", 30.0),
+        ("", "gpt-5.6-terra", 2.0),
+        ("", "gpt-6.1-sol-2026-09-29", 2.0),
+        ("", "gpt-6-luna", 0.1),
     ],
 )
 def test_list_prices(deployment: str, model: str, input_: float) -> None:
@@ -42,7 +53,9 @@ def test_list_prices(deployment: str, model: str, input_: float) -> None:
     assert isinstance(price.found_on, date)
 
 
-@pytest.mark.parametrize("name", ["", "my-deployment", "gpt-9", "photo3", "claude"])
+@pytest.mark.parametrize(
+    "name", ["", "my-deployment", "gpt-9", "photo3", "claude", "gpt-5.5-turbo", "claude-fable-5-9"]
+)
 def test_what_nobody_knows_has_no_price(name: str) -> None:
     assert Prices.load().of(name, "") is None
 
@@ -53,6 +66,15 @@ def test_a_longer_prompt_may_cost_more() -> None:
     assert short is not None
     assert long is not None
     assert (short.input, long.input) == (0.1, 0.5)
+
+
+def test_every_row_is_plausible() -> None:
+    """Reading is cheaper than sending, writing and answering are dearer; so a figure in the wrong place shows."""
+    for row in Prices.load()._rows:
+        ratios = row.price.ratios
+        assert 0 < ratios.cache_read <= 1 <= ratios.cache_write_5m <= ratios.cache_write_1h <= ratios.output
+        assert row.price.source
+        assert row.price.found_on is not None
 
 
 def test_the_users_own_prices_come_first(tmp_path: Path) -> None:
@@ -77,7 +99,10 @@ def test_the_users_own_prices_come_first(tmp_path: Path) -> None:
         (OWN.replace("input = 2.0", ""), "missing required field `input`"),
         (OWN.replace("'opus'", "'('"), "subpattern"),
         (OWN.replace("2.0", "0.0"), "above 0"),
-        (OWN.replace("8.0", "-8.0"), "above 0"),
+        (OWN.replace("8.0", "-8.0"), "`output` of 'opus'"),
+        (OWN.replace("8.0", "nan"), "`output` of 'opus'"),
+        (OWN.replace("2.0", "inf"), "`input` of 'opus'"),
+        (OWN + "cache_write_5m = -1.0", "`cache_write_5m` of 'opus'"),
         ("[[", "prices.toml shows the form"),
     ],
 )
