@@ -11,10 +11,11 @@ import pytest
 
 from billing.cache_health import Cause
 from billing.entry import Ending
-from local_site import Site
+from local_site import Site, metrics
 from tests.local_site.accounts import TOKEN, MadeUpModel, account, answer, ask
 
-PAGES = ("/", "/ready", "/api/stats", "/api/requests", "/metrics", "/page.css", "/page.js", "/icon.svg")
+_METRICS = ("/metrics",) if metrics.IS_AVAILABLE else ()
+PAGES = ("/", "/ready", "/api/stats", "/api/requests", "/page.css", "/page.js", "/icon.svg", *_METRICS)
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
