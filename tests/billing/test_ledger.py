@@ -158,6 +158,19 @@ def test_so_many_wait_and_no_more(
     assert read(path) == entries[15:]
 
 
+def test_what_could_not_be_written_stays_before_what_came_since(
+    path: Path, clock: Clock, reports: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "_MOST_WAITING", 3)
+    monkeypatch.setattr(Ledger, "_run", lambda _self: None)  # nobody takes any
+    ledger = Ledger(path, reports.append, clock=clock)
+    *batch, last = some(4, clock)
+    ledger.add(last)
+    ledger._failed(batch, OSError())
+    assert list(ledger._waiting) == [*batch[1:], last]
+    assert ledger.lost == 1
+
+
 # Faults
 
 
