@@ -18,7 +18,7 @@ _LABEL = 190
 _VALUE = 84
 _LONGEST = 26  # characters of a label
 _DATES = 6  # that stand below a plot, at most
-_LINES = 4  # that are drawn across it
+_LINES = 4  # that are drawn across it, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Bar:
 def columns(title: str, description: str, pairs: Sequence[Pair], shown: Callable[[float], str]) -> str:
     """Two columns for each of `pairs`. `shown` writes a value for a person."""
     most = max((value for pair in pairs for value in (pair.before, pair.after)), default=0.0)
-    return _svg("columns", title, description, _HEIGHT, _columns(pairs, _step(most), shown))
+    return _svg("columns", title, description, _HEIGHT, _columns(pairs, most, shown))
 
 
 def bars(title: str, description: str, rows: Sequence[Bar], shown: Callable[[float], str]) -> str:
@@ -72,14 +72,16 @@ def _step(most: float) -> float:
     return next(power * factor for factor in (1, 2, 2.5, 5, 10, 20) if power * factor >= least)
 
 
-def _columns(pairs: Sequence[Pair], step: float, shown: Callable[[float], str]) -> Iterator[str]:
+def _columns(pairs: Sequence[Pair], most: float, shown: Callable[[float], str]) -> Iterator[str]:
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
-    top = step * _LINES
+    step = _step(most)
+    lines = max(1, math.ceil(most / step))
+    top = step * lines
 
     def y(value: float) -> float:
         return _TOP + height * (1 - max(0.0, value) / top)
 
-    for line in range(_LINES + 1):
+    for line in range(lines + 1):
         value = step * line
         yield f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
         yield _text(_LEFT - 8, y(value) + 4, shown(value), "end")

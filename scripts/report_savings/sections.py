@@ -120,7 +120,7 @@ def sections(figures: Figures) -> Iterator[Section]:
     if figures.total.billed:
         days = _by_cost(figures, figures.days, "day", _day)
         yield Section("By day", ("The bar shows what was saved.",) if len(figures.days) > 1 else (), days)
-        yield Section("By project", (), _by_cost(figures, figures.projects, "project", str))
+        yield Section("By project", (), _by_cost(figures, _dearest_first(figures, figures.projects), "project", str))
     yield Section("By deployment", (), _deployments(figures))
     if figures.tools:
         yield Section("By tool", (_CONTENT,), _content(figures.tools, "tool"))
@@ -165,6 +165,12 @@ def _by_cost(figures: Figures, rows: Sequence[Row], title: str, name: Callable[[
     )
 
 
+def _dearest_first[Costly: (Row, Deployment)](figures: Figures, rows: Sequence[Costly]) -> list[Costly]:
+    """By what is shown: two deployments' units need not be worth the same."""
+    of, _, _ = costs_of(figures)
+    return sorted(rows, key=lambda row: -of(row.cost).without)
+
+
 def _bare(shown: str, unit: str) -> str:
     """A value whose unit the heading has."""
     return shown.removesuffix(f" {unit}")
@@ -197,7 +203,7 @@ def _deployments(figures: Figures) -> Table:
                 _factor(row),
                 _price(row),
             )
-            for row in figures.deployments
+            for row in _dearest_first(figures, figures.deployments)
         ),
     )
 
@@ -359,6 +365,9 @@ def notes(figures: Figures) -> Iterator[str]:
     yield "The token factor is how many tokens the service counts for one of o200k_base, which is what we count."
     if any(not row.samples for row in figures.deployments):
         yield "A factor is assumed where too little was billed to learn it."
-    sources = sorted({price.source for row in figures.deployments for price in row.prices if price.source})
-    if sources:
-        yield f"Prices: {', '.join(sources)}. Contracts differ; --prices takes a file of your own."
+    deployments: dict[str, list[str]] = {}
+    for row in figures.deployments:
+        for source in dict.fromkeys(price.source for price in row.prices if price.source):
+            deployments.setdefault(source, []).append(row.name or "not named")
+    for source, names in deployments.items():
+        yield f"Price of {', '.join(names)}: {source}. Contracts differ; --prices takes a file of your own."

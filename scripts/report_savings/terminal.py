@@ -18,7 +18,7 @@ from report_savings.words import count, visible
 __all__ = ["show"]
 
 _ROOM = (0, 76)  # characters in a line that the ranks of a table's columns take
-_BAR_ROOM = 100
+_BAR_ROOM = 110
 _BAR = 16
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _ROWS = 31

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from billing.ledger_reader import LedgerReader
+from billing.usage import Usage
 from report_savings.command import main, moment
 from tests.scripts.report_savings.ledgers import DAY, NOON, SESSION, conversation, request, write
 from tests.scripts.report_savings.made_up import figures_of
@@ -86,6 +87,23 @@ def test_what_went_before_counts_for_what_comes_later(home: Path, capsys: pytest
     whole, before = figures_of(TWO_DAYS).total, figures_of(TWO_DAYS[:-1]).total
     assert last["saved_units"] == pytest.approx(whole.saved - before.saved)
     assert last["saved_units"] != pytest.approx(figures_of(TWO_DAYS[-1:]).total.saved)
+
+
+def test_what_later_bills_teach_holds_for_the_first_request_too(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bills = [Usage(uncached=10_000 + turn * 1500) for turn in range(8)]
+    write(
+        home,
+        [
+            request(at=NOON + turn, follows="c1" if turn else "", counted=1000, usage=usage)
+            for turn, usage in enumerate(bills)
+        ],
+    )
+    until = datetime.fromtimestamp(NOON + 0.5).astimezone().isoformat()
+    found = document(capsys, "--until", until)
+    assert requests(found) == 1
+    total = found["total"]
+    assert isinstance(total, dict)
+    assert total["removed_tokens"] == pytest.approx(1.5 * 3000)
 
 
 def test_own_prices(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
