@@ -2,13 +2,20 @@
 
 `foundry_holdout` leaves a share of sessions untouched, chosen by hash, so that the two arms differ by chance and by us.
 What is compared is measured in both: nothing here is estimated from what was removed.
+
+A session counts if it began since the first one was left alone, if it was in one arm from its first request to its
+last, and if the mode was never observe or off: else the arms would differ by the time or by what was done, too.
+
+Intervals come from drawing sessions anew. A few sessions cost much and most cost little, so that an interval of 95 %
+holds the truth somewhat less often than that: in 88 to 92 of 100 made-up trials with `LEAST_SESSIONS` in the smaller
+arm, in 82 to 88 with 20.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from billing.accounts import Account
 from billing.entry import Entry
@@ -16,24 +23,29 @@ from billing.prices import Prices
 
 __all__ = ["LEAST_SESSIONS", "Arm", "Comparison", "Evidence", "Interval", "compare"]
 
-LEAST_SESSIONS = 20
+LEAST_SESSIONS = 50
 """With fewer sessions in one arm, nothing can be said."""
 
+_REWRITING = frozenset({"balanced", "lossless"})
 _RESAMPLES = 2_000
+_MOST_DRAWN = 400  # more sessions than these are drawn in bunches, which spreads the same and takes no longer
 _SEED = 1  # the same ledger gives the same interval
 _OUTER = 0.025  # on each side of an interval of 95 %
 
 
 @dataclass(slots=True)
 class _Session:
+    began: float
+    holdout: bool
+    is_mixed: bool = False
     turns: int = 0
     units: float = 0.0
     output: int = 0
-    last: dict[str, Entry] | None = None
+    last: dict[str, Entry] = field(default_factory=dict)  # by conversation
 
     def counted(self, what: Callable[[Entry], int]) -> int:
         """The sum over its conversations, each of which counts in its last request what it has in all."""
-        return sum(what(entry) for entry in (self.last or {}).values())
+        return sum(what(entry) for entry in self.last.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +116,7 @@ _MEASURES: dict[str, _Measure] = {
 def compare(accounts: Iterable[Account], prices: Prices | None = None) -> Evidence | None:
     """The two arms; None where no session was left alone. `accounts` oldest first."""
     prices = prices or Prices.load()
-    arms: dict[bool, dict[str, _Session]] = {False: {}, True: {}}
+    sessions: dict[str, _Session] = {}
     roots: dict[str, str] = {}  # by conversation: the session, or the conversation from which all others forked
     for account in accounts:
         entry, usage = account.entry, account.entry.usage
@@ -112,14 +124,18 @@ def compare(accounts: Iterable[Account], prices: Prices | None = None) -> Eviden
             continue
         root = entry.session or roots.get(entry.conversation) or roots.get(entry.follows) or entry.conversation
         roots[entry.conversation] = root
-        session = arms[entry.holdout].setdefault(root, _Session())
+        session = sessions.setdefault(root, _Session(entry.at, entry.holdout))
+        session.is_mixed |= entry.holdout is not session.holdout or entry.mode not in _REWRITING
         session.turns += 1
         session.units += prices.ratios(entry.deployment, entry.model, entry.endpoint, usage.input).input_units(usage)
         session.output += usage.output
-        session.last = {**(session.last or {}), entry.conversation: entry}
-    treated, holdout = list(arms[False].values()), list(arms[True].values())
+        session.last[entry.conversation] = entry
+    whole = [one for one in sessions.values() if not one.is_mixed]
+    holdout = [one for one in whole if one.holdout]
     if not holdout:
         return None
+    since = min(one.began for one in holdout)
+    treated = [one for one in whole if not one.holdout and one.began >= since]
     enough = min(len(treated), len(holdout)) >= LEAST_SESSIONS
     comparisons = [_comparison(name, measure, treated, holdout) for name, measure in _MEASURES.items() if enough]
     return Evidence(_arm(treated), _arm(holdout), tuple(comparisons))
@@ -130,7 +146,7 @@ def _arm(sessions: Sequence[_Session]) -> Arm:
 
 
 def _comparison(name: str, measure: _Measure, treated: Sequence[_Session], holdout: Sequence[_Session]) -> Comparison:
-    pairs = [[measure(one) for one in arm] for arm in (treated, holdout)]
+    pairs = [_bunched([measure(one) for one in arm]) for arm in (treated, holdout)]
     averages = [_average(arm) for arm in pairs]
     draw = random.Random(_SEED)  # noqa: S311 - nothing is to be secret
     ratios = []
@@ -144,6 +160,13 @@ def _comparison(name: str, measure: _Measure, treated: Sequence[_Session], holdo
         Interval(ratios[int(_OUTER * _RESAMPLES)], ratios[int((1 - _OUTER) * _RESAMPLES) - 1]) if is_told else None
     )
     return Comparison(name, averages[0], averages[1], averages[0] / averages[1] if averages[1] else None, interval)
+
+
+def _bunched(pairs: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
+    if len(pairs) <= _MOST_DRAWN:
+        return pairs
+    bunches = [pairs[first::_MOST_DRAWN] for first in range(_MOST_DRAWN)]
+    return [(sum(one for one, _ in bunch), sum(of for _, of in bunch)) for bunch in bunches]
 
 
 def _average(pairs: Sequence[tuple[float, float]]) -> float:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -32,7 +34,7 @@ def accounts(sessions: int, *, holdout: bool, tokens: int, errors: int = 1, turn
             )
 
 
-def both(tokens: int, left: int, sessions: int = 40, **treated: int) -> Evidence:
+def both(tokens: int, left: int, sessions: int = LEAST_SESSIONS, **treated: int) -> Evidence:
     found = compare([
         *accounts(sessions, holdout=False, tokens=tokens, **treated),
         *accounts(sessions, holdout=True, tokens=left),
@@ -47,7 +49,7 @@ def named(evidence: Evidence, name: str) -> Comparison:
 
 
 def test_without_a_holdout_there_is_nothing_to_compare() -> None:
-    assert compare(accounts(30, holdout=False, tokens=100)) is None
+    assert compare(accounts(LEAST_SESSIONS, holdout=False, tokens=100)) is None
 
 
 def test_a_difference_is_told_with_its_interval() -> None:
@@ -97,8 +99,8 @@ def test_forks_belong_to_the_conversation_that_they_left() -> None:
 def test_what_never_happened_has_no_ratio() -> None:
     assert named(both(1000, 1000, turns=1), "files read again, of all results").treated == 0.0
     found = compare([
-        *accounts(30, holdout=False, tokens=10),
-        *accounts(30, holdout=True, tokens=10, turns=1),
+        *accounts(LEAST_SESSIONS, holdout=False, tokens=10),
+        *accounts(LEAST_SESSIONS, holdout=True, tokens=10, turns=1),
     ])  # fmt: skip
     assert found is not None
     none = named(found, "files read again, of all results")
@@ -107,3 +109,38 @@ def test_what_never_happened_has_no_ratio() -> None:
 
 def test_the_same_ledger_gives_the_same_figures() -> None:
     assert both(750, 1000) == both(750, 1000)
+
+
+def test_many_sessions_are_drawn_in_bunches_and_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("billing.evidence._RESAMPLES", 400)
+    few, many = (named(both(750, 1000, sessions=count), "input units a request") for count in (400, 2_000))
+    assert few.interval is not None
+    assert many.interval is not None
+    assert many.ratio == pytest.approx(0.75, rel=0.01)
+    width, narrow = (one.high - one.low for one in (few.interval, many.interval))
+    assert narrow == pytest.approx(width / 5**0.5, rel=0.2)
+
+
+def compared(*treated: Account) -> int:
+    """How many sessions count beside one that was left alone at 1000."""
+    left = Accounts().add(entry(1000.0, conversation="left", holdout=True, usage=Usage(uncached=10)))
+    found = compare([*treated, left])
+    assert found is not None
+    return found.treated.sessions
+
+
+def one(at: float = 2000.0, conversation: str = "a", **fields: Any) -> Account:
+    return Accounts().add(entry(at, conversation=conversation, session="s", usage=Usage(uncached=10), **fields))
+
+
+def test_what_cannot_be_compared_does_not_count() -> None:
+    assert compared(one()) == 1
+    assert compared(one(999.0)) == 0  # when nothing was left alone yet
+    assert compared(one(mode="observe", outcome="observed")) == 0
+    assert compared(one(), one(2001.0, mode="off", outcome="off")) == 0  # switched off in the middle
+    assert compared(one(), one(2001.0, "b", holdout=True)) == 0  # a session is in one arm, or in none
+
+
+def test_where_nothing_was_done_to_either_arm_there_is_nothing_to_compare() -> None:
+    held = replace(one().entry, holdout=True, mode="observe")
+    assert compare([Accounts().add(held)]) is None
