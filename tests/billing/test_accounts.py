@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,10 +12,10 @@ from hypothesis import strategies as st
 from billing.accounts import Account, Accounts
 from billing.cache_health import Cause
 from billing.calibration import Calibration, Factor
-from billing.entry import Ending
+from billing.entry import Ending, Entry
 from billing.prices import Ratios
 from billing.usage import Usage
-from tests.billing.entries import entry
+from tests.billing.entries import ENTRIES, entry
 from tests.billing.service import FACTOR, LIFETIME, Result, Service, Talk
 
 RATIOS = Ratios()
@@ -134,3 +137,21 @@ def test_a_fork_goes_on_from_where_it_left() -> None:
         usage=Usage(cache_read=2000, cache_write_5m=10),
     )
     assert books.add(fork).saved == pytest.approx(150 * 0.1)
+
+
+def test_what_is_refused_costs_nothing_whatever_the_answer_says() -> None:
+    refused = entry(ending=Ending.REFUSED, status=529, usage=Usage(uncached=1000), removed=50)
+    books = Accounts(Exact())
+    assert (books.add(refused).paid, books.add(replace(refused, follows="talk")).health) == (None, None)
+
+
+@given(st.lists(ENTRIES, max_size=8), st.lists(st.sampled_from(["", "a", "b"]), min_size=16, max_size=16))
+def test_whatever_stands_in_a_ledger_adds_up(entries: list[Entry], names: list[str]) -> None:
+    """In whatever order; what is not a rewrite saves nothing, but for what it broke."""
+    books = Accounts()
+    for number, one in enumerate(entries):
+        found = books.add(replace(one, conversation=names[2 * number], follows=names[2 * number + 1]))
+        assert (found.paid is None) == (found.without is None) == (one.usage is None or one.ending is Ending.REFUSED)
+        assert all(math.isfinite(value or 0.0) for value in (found.paid, found.without, found.saved, found.could_save))
+        is_ours = found.health is not None and found.health.is_ours
+        assert one.outcome == "rewritten" or is_ours or not found.saved
