@@ -309,9 +309,10 @@ class FoundryCompress:
             self._look_for_upstream_error(flow, _host(flow))
 
     def _look_for_upstream_error(self, flow: http.HTTPFlow, host: str) -> None:
-        # Of flow.error only what a corporate proxy said: a client that hangs up is nothing to report.
-        said = flow.error.msg if flow.error else ""
-        error = flow.server_conn.error or (said if said.startswith("Upstream proxy ") else "")
+        # Of flow.error only what was said before there was a connection: a client that hangs up is nothing to report.
+        said = flow.error.msg if flow.error and flow.error.msg != CLIENT_LEFT else ""
+        unreached = said.startswith("Upstream proxy ") or not flow.server_conn.timestamp_tcp_setup
+        error = flow.server_conn.error or (said if unreached else "")
         if error and self._is_foundry(host):
             self._notices.foundry_out_of_reach(host_rules.normalise_host(host), error)
 
