@@ -18,6 +18,7 @@ from billing.cache_health import Cause
 from billing.calibration import Calibration, Factor
 from billing.prices import Ratios
 from billing.usage import Usage
+from tests.billing.entries import entry
 from tests.billing.service import FACTOR, LIFETIME, Result, Service, Talk
 
 RATIOS = Ratios()
@@ -231,3 +232,18 @@ def test_observing_tells_what_would_be_saved_and_saves_nothing() -> None:
     ]
     assert [one.saved for one in observed] == [0.0] * len(observed)
     assert [one.could_save for one in observed] == pytest.approx([one.saved for one in rewritten])
+
+
+def test_a_head_that_others_share_holds_nothing_that_was_removed() -> None:
+    """Also where the conversation was first seen with results, so that it is not known where its head ends."""
+    books = Accounts(Exact())
+    books.add(entry(1.0, results=5, removed=3_000, usage=Usage(cache_write_5m=20_000)))
+    late = entry(
+        500.0,
+        follows="talk",
+        gap=499.0,
+        is_cold=True,
+        removed=3_000,
+        usage=Usage(cache_read=2_000, cache_write_5m=18_500),
+    )
+    assert books.add(late).saved == pytest.approx(3_000 * FACTOR * 1.25)
