@@ -1,36 +1,27 @@
-"""Commands of mitmproxy's: for the console, mitmweb's command bar, and key bindings."""
+"""Commands of mitmproxy's: for the console, mitmweb's command bar, and key bindings.
+
+What has several lines is a list of them: mitmweb shows a text as a JSON string, in which line ends are hard to read.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mitmproxy import command, flow, http
 from mitmproxy.exceptions import CommandError
 from mitmproxy.types import Path as PathArgument
 
+from compression_engine import Outcome, statements
+from treatment import REWRITTEN
+from web_view.export import exported, write_private
 from web_view.marks import OUTCOME
 from web_view.pairs import Pair, Pairs
+from web_view.printable import printable
 from web_view.results import Result, compared
 
 __all__ = ["Commands"]
-
-# Headers that hold no secret, and that tell something about how a request was treated.
-_SHOWN_HEADERS = frozenset(
-    {
-        "accept",
-        "accept-encoding",
-        "anthropic-beta",
-        "anthropic-version",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "transfer-encoding",
-        "user-agent",
-    }
-)
 
 
 class Commands:
@@ -44,9 +35,9 @@ class Commands:
         self._set_mode = set_mode
 
     @command.command("foundry.stats")  # type: ignore[untyped-decorator]
-    def stats(self) -> str:
+    def stats(self) -> Sequence[str]:
         """What this proxy has saved so far."""
-        return json.dumps(self._stats(), indent=2)
+        return [f"{name}: {_shown(value)}" for name, value in self._stats().items()]
 
     @command.command("foundry.mode")  # type: ignore[untyped-decorator]
     def mode(self, mode: str = "", when: str = "") -> str:
@@ -61,9 +52,9 @@ class Commands:
             raise CommandError(str(error)) from None
 
     @command.command("foundry.explain")  # type: ignore[untyped-decorator]
-    def explain(self, flows: Sequence[flow.Flow]) -> str:
+    def explain(self, flows: Sequence[flow.Flow]) -> Sequence[str]:
         """Say of each tool result in the requests what was done to it."""
-        return "\n".join(line for one in flows for line in self._explained(one)) or "no flow is chosen"
+        return [printable(line) for one in flows for line in self._explained(one)] or ["no flow is chosen"]
 
     @command.command("foundry.export")  # type: ignore[untyped-decorator]
     def export(self, flows: Sequence[flow.Flow], path: PathArgument) -> str:
@@ -76,51 +67,48 @@ class Commands:
             raise CommandError(
                 "foundry.export: of this flow both bodies are not known: it was not rewritten, or long ago"
             )
-        file = Path(path).expanduser()
         try:
-            _write_private(file, _exported(chosen, pair))
-        except OSError as error:
-            raise CommandError(f"foundry.export: {file} cannot be written ({error.strerror})") from None
+            file = Path(path).expanduser()
+            write_private(file, exported(chosen, pair))
+        except (OSError, ValueError, RuntimeError) as error:  # the last two for a path that is none
+            reason = getattr(error, "strerror", None) or error
+            raise CommandError(f"foundry.export: {path!a} cannot be written ({reason})") from None
         return f"{file} holds the conversation as it came and as it went, without credentials: look before you share"
 
-    def _explained(self, one: flow.Flow) -> list[str]:
+    def _explained(self, one: flow.Flow) -> Iterator[str]:
         if not isinstance(one, http.HTTPFlow) or OUTCOME not in one.metadata:
-            return ["not a request to Foundry that this addon saw"]
+            yield "not a request to Foundry that this addon saw"
+            return
+        outcome = one.metadata[OUTCOME]
+        yield one.comment or str(outcome)
         pair = self._pairs.get(one.id)
-        if pair is None:
-            return [one.comment or str(one.metadata[OUTCOME])]
-        return [one.comment, *map(_line, compared(pair))]
+        if pair is None and outcome == Outcome.NOTHING_TO_DO:
+            body = one.request.get_content(strict=False) or b""
+            pair = Pair(body, body)
+        if pair is not None:
+            yield from map(_line, compared(pair))
+        elif outcome == REWRITTEN:
+            yield "it was so long ago that the bodies are not kept: nothing is known of single results"
+
+
+def _shown(value: object) -> str:
+    """A text as it is, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _line(result: Result) -> str:
-    what = f"{result.number}. {result.tool or 'a tool'} {result.label}".rstrip()
     if not result.is_rewritten:
-        return f"{what}: as it came"
-    if result.change is None:
-        return f"{what}: {len(result.before):,} → {len(result.after):,} characters"
-    change = result.change
-    return f"{what}: {change.kind}, {change.tokens_before:,} → {change.tokens_after:,} tokens"
+        return f"{result.title}: as it came, {_why(result)}"
+    if result.change is not None:
+        change = result.change
+        return f"{result.title}: {change.kind}, {change.tokens_before:,} → {change.tokens_after:,} tokens"
+    done = "brought back" if result.is_brought_back else "rewritten"
+    return f"{result.title}: {done}, {len(result.before):,} → {len(result.after):,} characters"
 
 
-def _exported(chosen: http.HTTPFlow, pair: Pair) -> str:
-    request = chosen.request
-    headers = [
-        [name, value if name.lower() in _SHOWN_HEADERS else "(left out)"]
-        for name, value in request.headers.items(multi=True)
-    ]
-    document = {
-        "outcome": chosen.metadata.get(OUTCOME),
-        "comment": chosen.comment,
-        "method": request.method,
-        "path": request.path.partition("?")[0],
-        "headers": headers,
-        "before": pair.before.decode(errors="replace"),
-        "after": pair.after.decode(errors="replace"),
-    }
-    return json.dumps(document, indent=2, ensure_ascii=False)
-
-
-def _write_private(file: Path, text: str) -> None:
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as stream:
-        stream.write(text)
+def _why(result: Result) -> str:
+    if result.is_error:
+        return "since it reports an error"
+    if statements.stand_in(result.before):
+        return "since it holds text of the form of our statements"
+    return f"{len(result.before):,} characters: no way was found to write it shorter, or it had gone out so before"

@@ -53,8 +53,12 @@ def _said(treatment: Treatment) -> str:
     if treatment.outcome not in (REWRITTEN, OBSERVED):
         return _WORDS.get(treatment.outcome, treatment.outcome)
     would = "would have been rewritten" if treatment.outcome == OBSERVED else "rewritten"
-    aside = f"; {treatment.set_aside} results set aside" if treatment.set_aside else ""
+    aside = f"; {_results(treatment.set_aside)} set aside" if treatment.set_aside else ""
     return (
         f"{would}: {treatment.tokens_removed:,} tokens fewer, {treatment.bytes_before:,} → {treatment.bytes_after:,} "
         f"bytes{aside}"
     )
+
+
+def _results(count: int) -> str:
+    return "1 result" if count == 1 else f"{count:,} results"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
-from compression_engine import ResultChange
+from compression_engine import ResultChange, statements
 from web_view.pairs import Pair
 
 __all__ = ["Result", "call_label", "compared", "parsed", "texts_of"]
@@ -25,12 +25,29 @@ class Result:
     label: str
     before: str
     after: str
+    is_error: bool = False
     change: ResultChange | None = None
+
+    @property
+    def title(self) -> str:
+        """Which one it is, on one line."""
+        return f"{self.number}. {self.tool or 'a tool'} {self.label}".rstrip()
 
     @property
     def is_rewritten(self) -> bool:
         """Whether it went otherwise than it came."""
         return self.before != self.after
+
+    @property
+    def is_brought_back(self) -> bool:
+        """Whether it is the original of a result that was set aside. Whatever else is rewritten holds a statement."""
+        return self.is_rewritten and not statements.stand_in(self.after)
+
+
+class _Text(NamedTuple):
+    use_id: str
+    is_error: bool
+    text: str
 
 
 def compared(pair: Pair) -> list[Result]:
@@ -40,26 +57,23 @@ def compared(pair: Pair) -> list[Result]:
         str(block.get("id")): block for block in _blocks(before) if block.get("type") == "tool_use" and block.get("id")
     }
     found = []
-    ways = zip(_texts_of_results(before), _texts_of_results(after), strict=False)
-    for number, ((use_id, text), (_, sent)) in enumerate(ways, 1):
-        call = calls.get(use_id, {})
-        found.append(Result(number, str(call.get("name", "")), call_label(call.get("input")), text, sent))
+    ways = zip(_texts_of_results(before), _texts_of_results(after), strict=False)  # no text is added or left out
+    for number, (came, went) in enumerate(ways, 1):
+        call = calls.get(came.use_id, {})
+        name, label = str(call.get("name", "")), call_label(call.get("input"))
+        found.append(Result(number, name, label, came.text, went.text, came.is_error))
     return _with_changes(found, pair.changes)
 
 
 def _with_changes(results: list[Result], changes: tuple[ResultChange, ...]) -> list[Result]:
     """Each rewritten result with what was done to it.
 
-    The engine tells of the changes in the order of the results. What was recalled was rewritten, too, and is no change;
-    so where the numbers differ, only the tools tell which belongs to which, and a doubt is left as one.
+    The engine tells of changes in the order of the results; what it brought back is none. Where the numbers differ all
+    the same, a doubt is left as one.
     """
-    rewritten = [result for result in results if result.is_rewritten]
-    by_number = {}
-    if len(rewritten) == len(changes):
-        by_number = {result.number: change for result, change in zip(rewritten, changes, strict=True)}
-    return [
-        Result(one.number, one.tool, one.label, one.before, one.after, by_number.get(one.number)) for one in results
-    ]
+    changed = [result.number for result in results if result.is_rewritten and not result.is_brought_back]
+    by_number = dict(zip(changed, changes, strict=True)) if len(changed) == len(changes) else {}
+    return [replace(one, change=by_number.get(one.number)) for one in results]
 
 
 def parsed(body: bytes) -> dict[str, Any]:
@@ -80,10 +94,11 @@ def _blocks(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 yield block
 
 
-def _texts_of_results(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _texts_of_results(body: dict[str, Any]) -> Iterator[_Text]:
     for block in _blocks(body):
         if block.get("type") == "tool_result":
-            yield from ((str(block.get("tool_use_id", "")), text) for text in texts_of(block.get("content")))
+            use_id, is_error = str(block.get("tool_use_id", "")), bool(block.get("is_error"))
+            yield from (_Text(use_id, is_error, text) for text in texts_of(block.get("content")))
 
 
 def texts_of(content: object) -> list[str]:

@@ -1,26 +1,27 @@
-"""A content view of rewritten requests: each tool result as it came, beside how it went."""
+"""A content view of rewritten requests: each tool result as it came, beside how it went.
+
+mitmproxy asks for it on the thread that requests pass through, so what it may take is bounded.
+"""
 
 from __future__ import annotations
-
-import difflib
 
 from mitmproxy import contentviews
 from mitmproxy.contentviews import Metadata
 
-from compression_engine import tokens
+from web_view.difference import cut, difference, lines_of
 from web_view.pairs import Pair, Pairs
+from web_view.printable import printable
 from web_view.results import Result, compared
 
 __all__ = ["RewriteView"]
 
 _BY_ITSELF = 10.0  # above mitmproxy's own views, which are at 1 and 2
 _NEVER = -1.0
-# A comparison takes time with the square of the lines, and is there to be read: beyond this both texts are shown.
-_MOST_LINES = 600
-_MOST_CHARACTERS = 60_000
-_SHOWN = 4_000
-_MOST_RESULTS = 60
-_CONTEXT = 2
+# How many lines are compared in one view, newest results first; of the others the beginnings are shown.
+_MOST_LINES = 6_000
+_SHOWN = 1_000
+_MOST_RESULTS = 100
+_NUMBERED = "numbered-file"  # the kind of what lost line numbers
 
 
 class RewriteView(contentviews.Contentview):
@@ -44,11 +45,11 @@ class RewriteView(contentviews.Contentview):
         return _BY_ITSELF if self._pair(data, metadata) else _NEVER
 
     def prettify(self, data: bytes, metadata: Metadata) -> str:
-        """The results, the newest first. Raises ValueError for what is no rewritten request."""
+        """The results, the newest first; where nothing is known, that: mitmproxy shows errors as tracebacks."""
         pair = self._pair(data, metadata)
         if pair is None:
-            raise ValueError("nothing is known of how this request came: it was not rewritten, or too long ago")
-        return _shown(pair)
+            return "Nothing is known of how this came: it was not rewritten, or so long ago that it is not kept.\n"
+        return printable(_shown(pair))
 
     def _pair(self, data: bytes, metadata: Metadata) -> Pair | None:
         flow, message = metadata.flow, metadata.http_message
@@ -60,39 +61,43 @@ class RewriteView(contentviews.Contentview):
 
 def _shown(pair: Pair) -> str:
     results = [result for result in reversed(compared(pair)) if result.is_rewritten]
-    removed = sum(change.tokens_before - change.tokens_after for change in pair.changes)
-    heading = (
-        f"{len(results)} tool results went in fewer tokens: {removed:,} fewer (o200k_base); the body "
-        f"{len(pair.before):,} → {len(pair.after):,} bytes.\n"
-        "All else in it is as the client sent it. The newest result comes first; - is what came, + what went.\n"
-    )
-    parts = [heading]
-    parts += [_result(result) for result in results[:_MOST_RESULTS]]
+    parts = [_heading(pair, results)]
+    room = _MOST_LINES
+    for result in results[:_MOST_RESULTS]:
+        room -= lines_of(result.before, result.after)
+        parts.append(_result(result, is_compared=room >= 0))
     if len(results) > _MOST_RESULTS:
-        parts.append(f"… and {len(results) - _MOST_RESULTS} older ones\n")
+        parts.append(f"… and {len(results) - _MOST_RESULTS:,} older ones\n")
     return "\n".join(parts)
 
 
-def _result(result: Result) -> str:
+def _heading(pair: Pair, results: list[Result]) -> str:
+    removed = sum(change.tokens_before - change.tokens_after for change in pair.changes)
+    back = sum(result.is_brought_back for result in results)
+    brought_back = f" {_number(back)} brought back." if back else ""
+    return (
+        f"{_number(len(results) - back)} went in fewer tokens: {removed:,} fewer (o200k_base); the body "
+        f"{len(pair.before):,} → {len(pair.after):,} bytes.{brought_back}\n"
+        "All else in it is as the client sent it. The newest result comes first; - is what came, + what went.\n"
+    )
+
+
+def _number(count: int) -> str:
+    return "1 tool result" if count == 1 else f"{count:,} tool results"
+
+
+def _result(result: Result, *, is_compared: bool) -> str:
     change = result.change
-    before, after = (change.tokens_before, change.tokens_after) if change else map(tokens.count, _both(result))
-    kind = change.kind if change else "brought back, or set aside"
-    heading = f"══ {result.number}. {result.tool or 'a tool'}: {result.label}"
-    return f"{heading}\n   {kind}; {before:,} → {after:,} tokens\n{_difference(result)}\n"
-
-
-def _both(result: Result) -> tuple[str, str]:
-    return result.before, result.after
-
-
-def _difference(result: Result) -> str:
-    lines = [text.split("\n") for text in _both(result)]
-    if max(map(len, lines)) > _MOST_LINES or max(map(len, _both(result))) > _MOST_CHARACTERS:
-        came, went = (_cut(text) for text in _both(result))
-        return f"-- as it came\n{came}\n++ as it went\n{went}"
-    difference = difflib.unified_diff(lines[0], lines[1], lineterm="", n=_CONTEXT)
-    return "\n".join(list(difference)[2:])
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}\n… {len(text) - _SHOWN:,} more characters"
+    is_numbered = change is not None and _NUMBERED in change.kind
+    if change is not None:
+        done = f"{change.kind}; {change.tokens_before:,} → {change.tokens_after:,} tokens"
+    else:
+        done = "brought back" if result.is_brought_back else "rewritten"
+        done += f"; {len(result.before):,} → {len(result.after):,} characters"
+    if not is_compared:
+        came, went = (cut(text, _SHOWN, "\n") for text in (result.before, result.after))
+        return f"══ {result.title}\n   {done}\n-- as it came\n{came}\n++ as it went\n{went}\n"
+    if is_numbered:
+        done += "; lines that differ in their number only count as the same"
+    text = difference(result.before, result.after, numbers_count=not is_numbered)
+    return f"══ {result.title}\n   {done}\n{text}\n"

@@ -15,7 +15,11 @@ CHANGES = (ResultChange("numbered", 1500, 200, "Read"), ResultChange(SET_ASIDE, 
     [
         (
             Treatment("rewritten", b"{}", 4000, 2000, CHANGES),
-            "rewritten: 1,380 tokens fewer, 4,000 → 2,000 bytes; 1 results set aside; 1.5 ms",
+            "rewritten: 1,380 tokens fewer, 4,000 → 2,000 bytes; 1 result set aside; 1.5 ms",
+        ),
+        (
+            Treatment("rewritten", b"{}", 4000, 2000, CHANGES[1:] * 2),
+            "rewritten: 160 tokens fewer, 4,000 → 2,000 bytes; 2 results set aside; 1.5 ms",
         ),
         (
             Treatment("observed", None, 4000, 2000, CHANGES[:1]),

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.web_view.flows import rewritten
+from tests.web_view.flows import VALUES, brought_back, rewritten
 from web_view.pairs import Pair
 from web_view.results import call_label, compared
 
@@ -25,21 +24,21 @@ def test_every_result_with_its_tool_and_what_was_done() -> None:
     assert [one.change for one in results if not one.is_rewritten] == [None]
 
 
+def test_what_was_brought_back_is_no_change() -> None:
+    before, treatment = brought_back()
+    assert treatment.body is not None
+    stub, back = compared(Pair(before, treatment.body, treatment.changes))
+    assert (stub.change, back.change) == (treatment.changes[0], None)
+    assert (stub.is_brought_back, back.is_brought_back) == (False, True)
+    assert back.is_error
+    assert back.after == stub.before
+
+
 def test_where_changes_and_results_do_not_fit_none_is_guessed() -> None:
     before, treatment = rewritten()
     assert treatment.body is not None
     results = compared(Pair(before, treatment.body, treatment.changes[:1]))
     assert [one.change for one in results] == [None, None, None]
-
-
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["type", "content", "text", "id", "role", "input"]), inner, max_size=4)
-    ),
-    max_leaves=12,
-)
 
 
 @given(VALUES, VALUES)
