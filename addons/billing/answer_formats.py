@@ -1,17 +1,24 @@
 """Where `usage` stands in what each endpoint answers, streamed or not.
 
-Sources: the API references of Anthropic (Messages) and OpenAI (Chat Completions, Responses).
+Sources: the API references of Anthropic (Messages) and OpenAI (Chat Completions, Responses). `cache_write_tokens` is
+what OpenAI's models since GPT-5.6 answer (seen on the wire in github.com/coder/mux/issues/3705).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
 from billing.usage import Usage
 
-__all__ = ["ANSWERS", "Answer", "Seen"]
+__all__ = ["ANSWERS", "DONE", "Answer", "Seen", "Told", "told"]
+
+DONE = b"[DONE]"
+"""What OpenAI ends a stream of Chat Completions with, in the place of an event's JSON."""
 
 _MOST_TOKENS = 10**9  # more than any model takes: such a figure is none
 _LONGEST_NAME = 100
@@ -26,6 +33,38 @@ class Seen:
     is_complete: bool = False
 
 
+class Told(msgspec.Struct):
+    """What is read of a JSON object: these fields, of whatever type they are. All others are passed over unread."""
+
+    type: Any = None
+    model: Any = None
+    usage: Any = None
+    choices: Any = None
+    message: msgspec.Raw = msgspec.Raw()
+    response: msgspec.Raw = msgspec.Raw()
+
+
+_MOST_MENDED = 1024 * 1024  # bytes: more would take too long
+_READER = msgspec.json.Decoder(Told)
+_NO_NUMBER = re.compile(rb"-?\b(?:NaN|Infinity|\d{20,}|\d+(?:\.\d+)?[eE]\+?\d{3,})\b")
+
+
+def told(text: bytes | msgspec.Raw) -> Told | None:
+    """What the JSON object `text` says; None if it is none."""
+    try:
+        return _READER.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        if len(bytes(text)) > _MOST_MENDED:
+            return None
+    # What programs write for odd numbers, though it is no JSON, and numbers that are too large to read. That the like
+    # may stand in strings does not matter: no text is read here.
+    mended = _NO_NUMBER.sub(b"null", bytes(text).removeprefix(b"\xef\xbb\xbf"))
+    try:
+        return _READER.decode(mended)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """How one endpoint answers.
@@ -35,80 +74,104 @@ class Answer:
     """
 
     marks: tuple[bytes, ...]
-    event: Callable[[Seen, Mapping[str, Any]], Seen]
-    document: Callable[[Seen, Mapping[str, Any]], Seen]
+    event: Callable[[Seen, Told], Seen]
+    document: Callable[[Seen, Told], Seen]
 
 
-def _messages_event(seen: Seen, event: Mapping[str, Any]) -> Seen:
-    match event.get("type"):
+def _messages_event(seen: Seen, event: Told) -> Seen:
+    match event.type:
         case "message_start":
-            return _messages_document(seen, _object(event.get("message")), is_complete=False)
+            return replace(_messages_document(seen, told(event.message)), is_complete=False)
         case "message_delta":
-            return replace(seen, usage=_messages_usage(seen.usage, event.get("usage")))
+            return replace(seen, usage=_messages_usage(seen.usage, event.usage))
         case "message_stop":
             return replace(seen, is_complete=True)
         case _:
             return seen
 
 
-def _messages_document(seen: Seen, message: Mapping[str, Any], *, is_complete: bool = True) -> Seen:
-    usage = _messages_usage(seen.usage, message.get("usage"))
-    return Seen(usage, _name(message.get("model")) or seen.model, is_complete)
+def _messages_document(seen: Seen, message: Told | None) -> Seen:
+    if message is None:
+        return seen
+    return Seen(_messages_usage(seen.usage, message.usage), _name(message.model) or seen.model, is_complete=True)
 
 
 def _messages_usage(before: Usage | None, given: object) -> Usage | None:
-    """Later figures take the place of earlier ones; those that are missing stay."""
+    """What a stream says of its usage grows: later figures take the place of earlier ones.
+
+    Those that are missing stay, and a later 0 input tokens is none: Claude Code reads it so as well.
+    """
     usage = _object(given)
-    if not usage:
+    total = _tokens(usage.get("cache_creation_input_tokens"))
+    kinds = _object(usage.get("cache_creation"))
+    hour, minutes = _tokens(kinds.get("ephemeral_1h_input_tokens")), _tokens(kinds.get("ephemeral_5m_input_tokens"))
+    uncached, cache_read = _tokens(usage.get("input_tokens")), _tokens(usage.get("cache_read_input_tokens"))
+    output = _tokens(usage.get("output_tokens"))
+    if all(figure is None for figure in (total, hour, minutes, uncached, cache_read, output)):
         return before
     known = before or Usage()
-    writes = _tokens(usage.get("cache_creation_input_tokens"))
-    kinds = _object(usage.get("cache_creation"))
-    hour = _tokens(kinds.get("ephemeral_1h_input_tokens"))
-    minutes = _tokens(kinds.get("ephemeral_5m_input_tokens"))
-    if minutes is None and writes is not None:
-        minutes = max(0, writes - (hour or 0))
+    minutes, hour = _writes(known, total or 0, minutes or 0, hour or 0)
     return Usage(
-        uncached=_first(_tokens(usage.get("input_tokens")), known.uncached),
-        cache_read=_first(_tokens(usage.get("cache_read_input_tokens")), known.cache_read),
-        cache_write_5m=_first(minutes, known.cache_write_5m),
-        cache_write_1h=_first(hour, known.cache_write_1h),
-        output=_first(_tokens(usage.get("output_tokens")), known.output),
+        uncached=uncached or known.uncached,
+        cache_read=cache_read or known.cache_read,
+        cache_write_5m=minutes,
+        cache_write_1h=hour,
+        output=known.output if output is None else output,
     )
 
 
-def _completions_event(seen: Seen, event: Mapping[str, Any]) -> Seen:
+def _writes(known: Usage, total: int, minutes: int, hour: int) -> tuple[int, int]:
+    """What was written for five minutes and for an hour; 0 stands for what was not said.
+
+    The end of a stream repeats the total, and need not say again for how long it was written.
+    """
+    if not total:
+        return minutes or known.cache_write_5m, hour or known.cache_write_1h
+    if not (minutes or hour):
+        minutes, hour = known.cache_write_5m, known.cache_write_1h
+        if hour and not minutes:
+            return 0, total
+    elif minutes and not hour:
+        hour = max(0, total - minutes)
+    hour = min(hour, total)
+    return total - hour, hour
+
+
+def _completions_event(seen: Seen, event: Told) -> Seen:
     """The usage comes in the last event, and only where the client asked for it."""
-    ended = any(_object(choice).get("finish_reason") for choice in _list(event.get("choices")))
-    usage = _openai_usage(event.get("usage"), "prompt", "completion")
-    return Seen(usage or seen.usage, _name(event.get("model")) or seen.model, seen.is_complete or ended)
+    ended = any(_object(choice).get("finish_reason") for choice in _list(event.choices))
+    usage = _openai_usage(event.usage, "prompt", "completion")
+    return Seen(usage or seen.usage, _name(event.model) or seen.model, seen.is_complete or ended)
 
 
-def _completions_document(seen: Seen, document: Mapping[str, Any]) -> Seen:
+def _completions_document(seen: Seen, document: Told) -> Seen:
     return replace(_completions_event(seen, document), is_complete=True)
 
 
-def _responses_event(seen: Seen, event: Mapping[str, Any]) -> Seen:
-    if event.get("type") in ("response.completed", "response.incomplete", "response.failed"):
-        return _responses_document(seen, _object(event.get("response")))
-    return seen
+def _responses_event(seen: Seen, event: Told) -> Seen:
+    if event.type not in _RESPONSE_ENDS and event.type != _RESPONSE_BEGINS:
+        return seen
+    response = told(event.response)
+    is_complete = event.type in _RESPONSE_ENDS
+    return replace(_responses_document(seen, response) if response else seen, is_complete=is_complete)
 
 
-def _responses_document(seen: Seen, document: Mapping[str, Any]) -> Seen:
-    usage = _openai_usage(document.get("usage"), "input", "output")
-    return Seen(usage or seen.usage, _name(document.get("model")) or seen.model, is_complete=True)
+def _responses_document(seen: Seen, document: Told) -> Seen:
+    usage = _openai_usage(document.usage, "input", "output")
+    return Seen(usage or seen.usage, _name(document.model) or seen.model, is_complete=True)
 
 
 def _openai_usage(given: object, input_name: str, output_name: str) -> Usage | None:
-    """OpenAI counts what was read from the cache among the input tokens."""
+    """OpenAI counts what was read from the cache and what was written to it among the input tokens."""
     usage = _object(given)
-    if not usage:
+    total, output = _tokens(usage.get(f"{input_name}_tokens")), _tokens(usage.get(f"{output_name}_tokens"))
+    if total is None and output is None:
         return None
-    total = _tokens(usage.get(f"{input_name}_tokens")) or 0
+    total = total or 0
     details = _object(usage.get(f"{input_name}_tokens_details"))
-    cached = min(total, _tokens(details.get("cached_tokens")) or 0)
-    output = _tokens(usage.get(f"{output_name}_tokens")) or 0
-    return Usage(uncached=total - cached, cache_read=cached, output=output)
+    read = min(total, _tokens(details.get("cached_tokens")) or 0)
+    written = min(total - read, _tokens(details.get("cache_write_tokens")) or 0)
+    return Usage(uncached=total - read - written, cache_read=read, cache_write_5m=written, output=output or 0)
 
 
 def _object(value: object) -> Mapping[str, Any]:
@@ -123,27 +186,30 @@ def _tokens(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_TOKENS else None
 
 
-def _first(value: int | None, otherwise: int) -> int:
-    return otherwise if value is None else value
-
-
 def _name(value: object) -> str:
     if not isinstance(value, str):
         return ""
     return "".join(letter for letter in value[:_LONGEST_NAME] if letter.isprintable())
 
 
-_MESSAGES = Answer((b'"message_start"', b'"message_delta"', b'"message_stop"'), _messages_event, _messages_document)
+_RESPONSE_BEGINS = "response.created"
+_RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 ANSWERS: dict[str, Answer] = {
-    "messages": _MESSAGES,
+    "messages": Answer(
+        (b'"message_start"', b'"message_delta"', b'"message_stop"'),
+        _messages_event,
+        _messages_document,
+    ),
     "chat_completions": Answer(
-        (b'"usage"', b'"finish_reason"'),
+        (b'"usage"', b'"finish_reason"', DONE),
         _completions_event,
         _completions_document,
     ),
     "responses": Answer(
-        (b"response.completed", b"response.incomplete", b"response.failed"), _responses_event, _responses_document
+        tuple(kind.encode() for kind in (_RESPONSE_BEGINS, *_RESPONSE_ENDS)),
+        _responses_event,
+        _responses_document,
     ),
 }
 """By the value of `host_rules.Endpoint`."""

@@ -9,10 +9,13 @@ from typing import Any
 import brotli  # type: ignore[import-untyped]
 import zstandard
 
-__all__ = ["Decoder", "decoder_for"]
+__all__ = ["STEP", "Decoder", "decoder_for"]
 
 type Decoder = Callable[[bytes], Iterator[bytes]]
-"""Yields what a piece of the body decodes to, in pieces of at most about `STEP` bytes."""
+"""Yields what a piece of the body decodes to, in pieces of `STEP` bytes at most; zstd's may hold some megabytes.
+
+Raises what the decoding library raises where the body is none of this encoding.
+"""
 
 STEP = 64 * 1024
 
@@ -39,18 +42,28 @@ def _as_it_is(data: bytes) -> Iterator[bytes]:
 
 
 class _Zlib:
-    """Gzip or zlib; members that follow one another are one text."""
+    """Gzip or zlib; gzip members that follow one another are one text, and whatever else follows is passed over."""
 
     def __init__(self, window_bits: int) -> None:
         self._window_bits = window_bits
         self._decoder = zlib.decompressobj(window_bits)
+        self._is_over = False
 
     def __call__(self, data: bytes) -> Iterator[bytes]:
-        while data:
+        is_full = False  # the decoder may hold back more than it gave
+        while (data or is_full) and not self._is_over:
             if self._decoder.eof:
+                self._is_over = self._window_bits <= zlib.MAX_WBITS or not data.startswith(_GZIP)
+                if self._is_over:
+                    return
                 self._decoder = zlib.decompressobj(self._window_bits)
-            yield self._decoder.decompress(data, STEP)
+            piece = self._decoder.decompress(data, STEP)
+            yield piece
+            is_full = len(piece) == STEP
             data = self._decoder.unused_data if self._decoder.eof else self._decoder.unconsumed_tail
+
+
+_GZIP = b"\x1f"  # what a member begins with; the rest of its mark may come with the next piece
 
 
 class _Deflate:
@@ -67,13 +80,18 @@ class _Deflate:
 
 
 class _Brotli:
+    """What follows the end is passed over."""
+
     def __init__(self) -> None:
         self._decoder: Any = brotli.Decompressor()
 
     def __call__(self, data: bytes) -> Iterator[bytes]:
-        yield self._decoder.process(data, output_buffer_limit=STEP)
-        while not self._decoder.can_accept_more_data():
-            yield self._decoder.process(b"", output_buffer_limit=STEP)
+        if self._decoder.is_finished():
+            return
+        # It takes no more input before it has given all that it holds back, and holds back some after its last input.
+        while piece := self._decoder.process(data, output_buffer_limit=STEP):
+            yield piece
+            data = b""
 
 
 class _Zstd:
@@ -84,8 +102,8 @@ class _Zstd:
         self._decoder = self._make()
 
     def __call__(self, data: bytes) -> Iterator[bytes]:
-        # A piece of input becomes bounded output only if it is small: a block holds at most 128 kB of text, and takes
-        # at least four bytes.
+        # A piece of input becomes bounded output only if it is small: a block takes at least four bytes, and holds at
+        # most 128 kB of text.
         while data:
             if self._decoder.eof:
                 self._decoder = self._make()

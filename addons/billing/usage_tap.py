@@ -3,30 +3,34 @@
 mitmproxy calls the tap for every chunk and sends on what it returns; had it raised, the client would get nothing more.
 So whatever goes wrong in here ends the reading and never the stream, and what comes in goes out: the same bytes, none
 held back.
+
+Not even KeyboardInterrupt, SystemExit or CancelledError get out: mitmproxy handles the signals that end it without the
+first two, and the third arrives only where something waits, which nothing does in here.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from dataclasses import replace
 
-import msgspec
-
-from billing.answer_formats import ANSWERS, Seen
+from billing.answer_formats import ANSWERS, DONE, Seen, told
 from billing.content_decoding import decoder_for
 from billing.usage import Usage
 
 __all__ = ["UsageTap"]
 
-# Events that matter are some hundred bytes, and answers end where the model's output does: what is larger is not read.
-_LARGEST_EVENT = 1024 * 1024
-_LARGEST_DOCUMENT = 16 * 1024 * 1024
-# How much is read of one answer at all, so that a few bytes cannot unfold to work without an end.
+# What is larger is not read. Most events that matter are some hundred bytes, but the last one of a Response repeats all
+# of the answer, the tools and the instructions.
+_LARGEST_EVENT = 4 * 1024 * 1024
+_LARGEST_DOCUMENT = 8 * 1024 * 1024
+# How much a chunk may unfold to, and an answer in all, so that a few bytes cannot hold up the proxy.
+_MOST_AT_ONCE = 1024 * 1024
+_MOST_FROM_A_BYTE = 16
 _MOST_READ = 256 * 1024 * 1024
 
-_EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_EVENT_END = re.compile(rb"(?>\r\n|\n|\r){2,}")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-_LONGEST_END = 4
+_LONGEST_END = 4  # of the shortest end: two line ends
 
 
 class UsageTap:
@@ -68,7 +72,7 @@ class UsageTap:
         if self._is_reading:
             try:
                 self._take(data)
-            except BaseException as error:  # noqa: BLE001 - see the module's docstring; nothing here waits or yields
+            except BaseException as error:  # noqa: BLE001 - see the module's docstring
                 self.problem = type(error).__name__
                 self._is_reading = False
                 self._rest.clear()
@@ -76,9 +80,10 @@ class UsageTap:
 
     def _take(self, data: bytes) -> None:
         assert self._decode is not None  # noqa: S101 - else it is not reading
+        most = min(_MOST_READ, self._read + _MOST_AT_ONCE + _MOST_FROM_A_BYTE * len(data))
         for piece in self._decode(data):
             self._read += len(piece)
-            if self._read > _MOST_READ:
+            if self._read > most:
                 raise OverflowError
             self._rest += piece
             if self._is_stream:
@@ -110,20 +115,13 @@ class UsageTap:
             return
         lines = _LINE_END.split(event.removeprefix(b"\xef\xbb\xbf"))
         text = b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:"))
-        if (found := _parsed(text)) is not None:
-            self._seen = self._answer.event(self._seen, found)
+        if text == DONE:
+            self._seen = replace(self._seen, is_complete=True)
+        elif (event_told := told(text)) is not None:
+            self._seen = self._answer.event(self._seen, event_told)
 
     def _take_document(self) -> None:
         assert self._answer is not None  # noqa: S101 - else it is not reading
-        if (found := _parsed(bytes(self._rest))) is not None:
-            self._seen = self._answer.document(self._seen, found)
+        if (document := told(bytes(self._rest))) is not None:
+            self._seen = self._answer.document(self._seen, document)
         self._rest.clear()
-
-
-def _parsed(text: bytes) -> dict[str, Any] | None:
-    """The JSON object that `text` is; None if it is none."""
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None

@@ -1,4 +1,4 @@
-"""How long the usage tap takes for a chunk: `python scripts/benchmarks/usage_tap.py`. Figures: docs/report.md."""
+"""How long the usage tap takes for a chunk: `.venv/bin/python scripts/benchmarks/usage_tap.py`."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import zstandard
 
 from billing.usage import Usage
 
-__all__ = ["ANSWERS", "ENCODERS", "Wire"]
+__all__ = ["ANSWERS", "ENCODERS", "MESSAGES", "Wire", "sse"]
 
 type Json = dict[str, Any]
 
@@ -28,6 +28,7 @@ class Wire(NamedTuple):
 
 
 def sse(*events: Json, end: str = "\n", done: bool = False) -> bytes:
+    """The events as a stream; Anthropic and the Responses name them, Chat Completions do not."""
     lines = [f"event: {one['type']}{end}data: {json.dumps(one)}{end}{end}" for one in events if "type" in one]
     lines += [f"data: {json.dumps(one)}{end}{end}" for one in events if "type" not in one]
     return "".join([*lines, f"data: [DONE]{end}{end}" if done else ""]).encode()
@@ -44,7 +45,7 @@ _WORDS = [
     {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": f'{{"usage": {n}}} äé\n\n'}}
     for n in range(9)
 ]
-_MESSAGES: tuple[Json, ...] = (
+MESSAGES: tuple[Json, ...] = (
     {"type": "message_start", "message": _MESSAGE | {"usage": _INPUT | {"output_tokens": 1}}},
     {"type": "ping"},
     *_WORDS,
@@ -67,9 +68,9 @@ _OPENAI = Usage(uncached=23, cache_read=70, output=9)
 _STREAM, _JSON = "text/event-stream; charset=utf-8", "application/json"
 
 ANSWERS: dict[str, Wire] = {
-    "messages, streamed": Wire("messages", _STREAM, sse(*_MESSAGES), _CLAUDE),
-    "messages, streamed with CRLF": Wire("messages", _STREAM, sse(*_MESSAGES, end="\r\n"), _CLAUDE),
-    "messages, streamed with CR": Wire("messages", _STREAM, sse(*_MESSAGES, end="\r"), _CLAUDE),
+    "messages, streamed": Wire("messages", _STREAM, sse(*MESSAGES), _CLAUDE),
+    "messages, streamed with CRLF": Wire("messages", _STREAM, sse(*MESSAGES, end="\r\n"), _CLAUDE),
+    "messages, streamed with CR": Wire("messages", _STREAM, sse(*MESSAGES, end="\r"), _CLAUDE),
     "messages": Wire(
         "messages", _JSON, json.dumps(_MESSAGE | {"usage": _INPUT | {"output_tokens": 9}}).encode(), _CLAUDE
     ),

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import gzip
 import itertools
 import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import brotli  # type: ignore[import-untyped]
@@ -13,7 +18,7 @@ from hypothesis import strategies as st
 
 from billing.usage import Usage
 from billing.usage_tap import UsageTap
-from tests.billing.answers import ANSWERS, ENCODERS, Wire, sse
+from tests.billing.answers import ANSWERS, ENCODERS, MESSAGES, Wire, sse
 
 each_answer = pytest.mark.parametrize("wire", ANSWERS.values(), ids=ANSWERS.keys())
 
@@ -68,37 +73,50 @@ def test_whatever_passes_passes_unchanged(
     through(UsageTap(endpoint, content_type, encoding), data, cuts)
 
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
+OTHER_LINES = [b": ping", b"id: 1", b"retry: 5", b"event: message_start", b"data", b"unknown"]
 
 
-@given(value=VALUES, kind=st.sampled_from(["message_start", "message_delta", "response.completed"]))
-def test_figures_of_the_wrong_kind_are_no_figures(value: Any, kind: str) -> None:
-    for name in ("message", "usage", "response", "choices", "model"):
-        for endpoint in ("messages", "chat_completions", "responses"):
-            tap = UsageTap(endpoint, "text/event-stream", "")
-            through(tap, sse({"type": kind, name: value, "finish_reason": None}))
-            assert not tap.problem
-            assert tap.usage is None or min(tap.usage.uncached, tap.usage.output) >= 0
+def odd(chance: Random) -> Iterator[bytes]:
+    """The events of `MESSAGES` in any of the ways that server-sent events may be written."""
+    yield chance.choice([b"", b"\xef\xbb\xbf"])
+    before = b""
+    for event in MESSAGES:
+        text = json.dumps(event, indent=chance.choice([None, 1])).encode()
+        data = [b"data:" + chance.choice([b"", b" "]) + line for line in text.splitlines()]
+        others = [chance.choices(OTHER_LINES, k=chance.randrange(3)) for _ in range(2)]
+        for line in (*others[0], *data, *others[1], b""):
+            # A line feed behind a carriage return would end no other line.
+            ends = [b"\r\n", b"\r"] if not line and before == b"\r" else [b"\r\n", b"\r", b"\n"]
+            before = chance.choice(ends)
+            yield line + before
 
 
-@pytest.mark.parametrize("given_", [-1, 1.5, "7", True, None, 10**12, [], {}])
-def test_a_figure_that_is_none_leaves_the_others(given_: object) -> None:
-    tap = UsageTap("messages", "application/json", "")
-    through(tap, json.dumps({"usage": {"input_tokens": given_, "output_tokens": 9}}).encode())
-    assert tap.usage == Usage(output=9)
+@given(seed=st.integers(0, 2**32), cuts=st.lists(st.integers(0, 10_000), max_size=60))
+def test_events_may_be_written_in_every_way(seed: int, cuts: list[int]) -> None:
+    wire = ANSWERS["messages, streamed"]
+    tap = UsageTap(wire.endpoint, wire.content_type, "")
+    through(tap, b"".join(odd(Random(seed))), cuts)
+    assert (tap.usage, tap.is_complete, tap.problem) == (wire.usage, True, "")
 
 
-def test_later_figures_take_the_place_of_earlier_ones() -> None:
-    tap = UsageTap("messages", "text/event-stream", "")
-    first = {"input_tokens": 5, "cache_read_input_tokens": 8, "output_tokens": 1}
-    later = {"input_tokens": None, "cache_read_input_tokens": 9, "output_tokens": 4}
-    through(tap, sse({"type": "message_start", "message": {"usage": first}}, {"type": "message_delta", "usage": later}))
-    assert tap.usage == Usage(uncached=5, cache_read=9, output=4)
-    assert not tap.is_complete
+def test_an_answer_that_ends_early_is_not_complete() -> None:
+    for wire in ANSWERS.values():
+        tap = UsageTap(wire.endpoint, wire.content_type, "")
+        through(tap, wire.body[: len(wire.body) // 2])
+        assert not tap.is_complete
+
+
+def test_the_done_of_openai_ends_an_answer() -> None:
+    tap = UsageTap("chat_completions", "text/event-stream", "")
+    through(tap, b"data: [DONE]\n\n")
+    assert tap.is_complete
+
+
+@pytest.mark.parametrize(("endpoint", "encoding"), [("count_tokens", ""), ("", ""), ("messages", "gzip, br")])
+def test_of_what_is_not_known_nothing_is_read(endpoint: str, encoding: str) -> None:
+    tap = UsageTap(endpoint, "application/json", encoding)
+    through(tap, ANSWERS["messages"].body)
+    assert (tap.usage, tap.model, tap.is_complete, tap.problem) == (None, "", False, "")
 
 
 def test_what_was_seen_before_an_error_is_kept() -> None:
@@ -110,10 +128,28 @@ def test_what_was_seen_before_an_error_is_kept() -> None:
 
 def test_an_answer_that_breaks_off_in_its_encoding_keeps_what_was_seen() -> None:
     wire = ANSWERS["messages, streamed"]
-    packed = gzip.compress(wire.body)
+    packer = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
+    packed = packer.compress(wire.body) + packer.flush(zlib.Z_SYNC_FLUSH)
     tap = UsageTap(wire.endpoint, wire.content_type, "gzip")
-    through(tap, packed[: len(packed) - 40] + b"\xff" * 100)
-    assert not tap.is_complete or tap.problem
+    through(tap, packed + b"\xff" * 100, [len(packed)])
+    assert (tap.usage, tap.is_complete, tap.problem) == (wire.usage, True, "error")
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize("mebibytes", [3, 9])
+def test_events_and_documents_are_read_up_to_some_megabytes(content_type: str, mebibytes: int) -> None:
+    tap = UsageTap("messages", content_type, "")
+    data = b'data: {"usage": {"output_tokens": 1}, "x": "%b"}' % (b"a" * mebibytes * 1024 * 1024)
+    data = data if "event" in content_type else data[len("data: ") :]
+    through(tap, data, list(range(0, len(data), 65_536)))
+    assert tap.problem == ("" if mebibytes == 3 else "OverflowError")
+    assert len(tap._rest) == 0 or "event" in content_type
+
+
+def test_few_bytes_that_unfold_to_many_events_are_given_up() -> None:
+    tap = UsageTap("messages", "text/event-stream", "gzip")
+    through(tap, gzip.compress(sse({"type": "message_stop"}) + b"a\n\n" * 5_000_000))
+    assert (tap.is_complete, tap.problem) == (True, "OverflowError")
 
 
 @pytest.mark.parametrize(
@@ -126,19 +162,33 @@ def test_what_unfolds_without_end_is_given_up(encoding: str, pack: Any, content_
     assert tap.problem == "OverflowError"
 
 
-@pytest.mark.parametrize("error", [MemoryError, AttributeError, KeyboardInterrupt, SystemExit])
-def test_nothing_escapes(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+class PanicError(BaseException):
+    """As native code raises it: no Exception."""
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError, AttributeError, PanicError, KeyboardInterrupt, SystemExit, asyncio.CancelledError]
+)
+@pytest.mark.parametrize("where", ["reader", "decoder"])
+def test_nothing_escapes(where: str, error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> Iterator[bytes]:
         raise error
 
-    monkeypatch.setattr("msgspec.json.decode", fail)
+    if where == "reader":
+        monkeypatch.setattr("billing.usage_tap.told", fail)
+    else:
+        monkeypatch.setattr("billing.usage_tap.decoder_for", lambda _: fail)
+    for wire in (ANSWERS["messages, streamed"], ANSWERS["messages"]):
+        tap = UsageTap(wire.endpoint, wire.content_type, "")
+        through(tap, wire.body, [100, 200])
+        assert (tap.usage, tap.is_complete, tap.problem) == (None, False, error.__name__)
+
+
+def test_what_was_seen_before_it_went_wrong_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     wire = ANSWERS["messages, streamed"]
     tap = UsageTap(wire.endpoint, wire.content_type, "")
-    through(tap, wire.body)
-    assert (tap.usage, tap.problem) == (None, error.__name__)
-
-
-def test_names_are_short_and_printable() -> None:
-    tap = UsageTap("messages", "application/json", "")
-    through(tap, json.dumps({"model": "a\nb\x00" + "c" * 1000, "usage": {"input_tokens": 1}}).encode())
-    assert tap.model == "ab" + "c" * 96
+    half = len(wire.body) // 2
+    assert tap(wire.body[:half]) == wire.body[:half]
+    monkeypatch.setattr("billing.usage_tap.told", None)
+    through(tap, wire.body[half:])
+    assert (tap.usage, tap.problem) == (replace(wire.usage, output=1), "TypeError")
