@@ -43,7 +43,7 @@ _PASSED = frozenset({"not-understood", "format-not-rewritten", FAILED, STREAMED,
 
 def mark(flow: HTTPFlow, treatment: Treatment, milliseconds: float) -> None:
     """Say on `flow` what was done to its request, which waited so many `milliseconds` for us."""
-    flow.metadata[OUTCOME] = treatment.outcome
+    flow.metadata[OUTCOME] = str(treatment.outcome)  # a plain one, as mitmproxy writes it into files
     flow.comment = f"{_said(treatment)}; {milliseconds:.1f} ms"
     if treatment.outcome in _PASSED and not flow.marked:
         flow.marked = PASSED

@@ -161,6 +161,13 @@ def test_single_results_are_explained(web: Web, rewritten: dict[str, Any]) -> No
     assert web.command("foundry.explain", "~m PATCH") == ["no flow is chosen"]
 
 
+def test_the_focus_is_the_last_request_if_mitmweb_is_told_so(web: Web, rewritten: dict[str, Any]) -> None:
+    web.command("set", "console_focus_follow", "true")
+    flow = web.send(b"{}")
+    assert web.command("foundry.explain", "@focus") == [flow["comment"]]
+    assert flow["comment"] != rewritten["comment"]
+
+
 def test_flows_are_found_by_what_was_done(web: Web, rewritten: dict[str, Any]) -> None:
     by_outcome = web.command("foundry.explain", "~meta rewritten & ~comment tokens")
     assert rewritten["comment"] in by_outcome

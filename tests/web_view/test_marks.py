@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import io
+
 import pytest
+from mitmproxy.flowfilter import match
+from mitmproxy.io import FlowReader, FlowWriter
 
 from compression_engine import SET_ASIDE, Outcome, ResultChange
 from tests.web_view.flows import made_flow
@@ -59,3 +63,15 @@ def test_the_users_own_mark_stays() -> None:
     flow.marked = ":red_circle:"
     mark(flow, Treatment(FAILED), 0.1)
     assert flow.marked == ":red_circle:"
+
+
+def test_what_is_noted_is_plain_and_is_saved_with_the_flow() -> None:
+    flow = made_flow(b"{}")
+    mark(flow, Treatment(Outcome.NOT_UNDERSTOOD), 0.1)
+    assert type(flow.metadata["foundry"]) is str
+    file = io.BytesIO()
+    FlowWriter(file).add(flow)
+    file.seek(0)
+    (saved,) = FlowReader(file).stream()
+    assert (saved.comment, saved.marked, saved.metadata) == (flow.comment, ":warning:", {"foundry": "not-understood"})
+    assert all(match(f"~{what}", saved) for what in ("meta not-understood", "comment passed", "marked"))
