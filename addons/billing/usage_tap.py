@@ -28,7 +28,7 @@ _MOST_AT_ONCE = 1024 * 1024
 _MOST_FROM_A_BYTE = 16
 _MOST_READ = 256 * 1024 * 1024
 
-_EVENT_END = re.compile(rb"(?>\r\n|\n|\r){2,}")
+_EVENT_END = re.compile(rb"\n[\r\n]+|\r\n[\r\n]+|\r\r[\r\n]*")  # two line ends or more, of any of the three kinds
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _LONGEST_END = 4  # of the shortest end: two line ends
 
