@@ -74,11 +74,11 @@ def _shown(pair: Pair) -> str:
 def _heading(pair: Pair, results: list[Result]) -> str:
     removed = sum(change.tokens_before - change.tokens_after for change in pair.changes)
     back = sum(result.is_brought_back for result in results)
-    brought_back = f" {_number(back)} brought back." if back else ""
-    return (
-        f"{_number(len(results) - back)} went in fewer tokens: {removed:,} fewer (o200k_base); the body "
-        f"{len(pair.before):,} → {len(pair.after):,} bytes.{brought_back}\n"
-        "All else in it is as the client sent it. The newest result comes first; - is what came, + what went.\n"
+    brought_back = f"{_number(back)} brought back.\n" if back else ""
+    return (  # in lines that fit beside mitmweb's list
+        f"{_number(len(results) - back)} went in fewer tokens: {removed:,} fewer (o200k_base).\n{brought_back}"
+        f"The body: {len(pair.before):,} → {len(pair.after):,} bytes; all else in it is as it came.\n"
+        "The newest result comes first; - is what came, + what went.\n"
     )
 
 
@@ -98,6 +98,6 @@ def _result(result: Result, *, is_compared: bool) -> str:
         came, went = (cut(text, _SHOWN, "\n") for text in (result.before, result.after))
         return f"══ {result.title}\n   {done}\n-- as it came\n{came}\n++ as it went\n{went}\n"
     if is_numbered:
-        done += "; lines that differ in their number only count as the same"
+        done += "\n   line numbers are not compared"
     text = difference(result.before, result.after, numbers_count=not is_numbered)
     return f"══ {result.title}\n   {done}\n{text}\n"

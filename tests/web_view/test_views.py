@@ -61,7 +61,7 @@ def test_it_shows_each_rewritten_result_with_its_tokens_and_the_difference(web_v
     heading, *results = shown(web_view, treated(web_view)).split("══ ")
     assert heading.startswith("2 tool results went in fewer tokens: ")
     assert [one.split("\n")[0] for one in results] == ["3. Read /src/a.py", "1. Read /src/a.py"]
-    assert all(" tokens; lines that differ in their number only count as the same\n" in one for one in results)
+    assert all(" tokens\n   line numbers are not compared\n" in one for one in results)
     assert "\n+[lines 2-60 as shown above]\n" in results[0]
     assert "\n-2\t" in results[0]
     assert "\n+[view " in results[1]
@@ -72,7 +72,7 @@ def test_it_shows_what_was_brought_back(web_view: WebView) -> None:
     before, treatment = brought_back()
     heading, back, stub = shown(web_view, treated(web_view, before, treatment)).split("══ ")
     assert heading.startswith("1 tool result went in fewer tokens: ")
-    assert " 1 tool result brought back.\n" in heading
+    assert "\n1 tool result brought back.\n" in heading
     assert "   brought back; " in back
     assert "\n-File does not exist." in back
     assert "   set-aside; " in stub
