@@ -142,6 +142,12 @@ def test_results_count_once_a_conversation_and_what_they_save_in_every_request()
     assert figures.conversations == 1
 
 
+def test_a_request_that_tells_of_no_results_hides_none() -> None:
+    turns = conversation(2)
+    later = request(at=NOON + 200, follows="c1", outcome="failed", changes=())
+    assert [row.results for row in figures_of([*turns, later]).tools] == [2, 1]
+
+
 def test_an_estimate_below_nothing_stays_so() -> None:
     figures = of_every_kind()["broken cache"]
     last = figures.total

@@ -72,10 +72,16 @@ def test_a_narrow_one_leaves_out_what_is_not_needed() -> None:
     assert "█" not in middle
 
 
+def test_much_money_has_two_decimals() -> None:
+    text = in_one_line(shown(figures_of([request(usage=Usage(uncached=100_000_000))])))
+    assert re.search(r"2026-09-21 Mon 1 500\.00 500\.\d\d 0\.\d\d 0\.0%", text)
+
+
 def test_a_loss_is_called_one() -> None:
     text = in_one_line(shown(of_every_kind()["broken cache"]))
     assert re.search(r"It became dearer by \d+\.\d% of the input bill, [\d.,]+k? units \(estimated\)\.", text)
-    assert "Dearer by" in text
+    assert re.search(r"Dearer by 0\.\d+ USD \(estimated\)", text)
+    assert re.search(r"2026-09-21 Mon 4 0\.\d{4} 0\.\d{4} -0\.\d{4} -\d", text)
     assert "Saved" not in text
     assert f"{Cause.OURS.sentence} 1 " in text
     assert "3 set aside, 1 brought back." in text
