@@ -15,6 +15,7 @@ import secrets
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -341,8 +342,14 @@ class FoundryCompress:
             flow.request.content = treatment.body  # last: had anything failed, the client's bytes would stand
 
     def _end(self, flow: http.HTTPFlow, *, client_left: bool = False, broken: bool = False) -> None:
+        """Have a request written down, but only when the client has the last of its answer."""
         if unended := self._unended.pop(flow, None):
             bookkeeper, pending = unended
+            write_down = partial(self._write_down, bookkeeper, pending, client_left=client_left, broken=broken)
+            asyncio.get_running_loop().call_soon(write_down)
+
+    def _write_down(self, bookkeeper: Bookkeeper, pending: Pending, *, client_left: bool, broken: bool) -> None:
+        with self._fail_open("the ledger"):
             entry = bookkeeper.end(pending, client_left=client_left, broken=broken)
             log_request(host_rules.normalise_host(pending.host), entry)
 

@@ -82,10 +82,11 @@ def _flow(
     return flow
 
 
-def _answer(addon: FoundryCompress, flow: http.HTTPFlow, status: int = 200) -> None:
+async def _answer(addon: FoundryCompress, flow: http.HTTPFlow, status: int = 200) -> None:
     flow.response = tutils.tresp(status_code=status)
     addon.responseheaders(flow)
     addon.response(flow)
+    await asyncio.sleep(0)  # it is written down when the client has it
 
 
 def _stats(addon: FoundryCompress) -> dict[str, Any]:
@@ -103,7 +104,7 @@ async def test_a_request_is_rewritten_counted_and_told_of(
         await addon.request(flow)
         assert flow.request.content == b"ody"
         assert flow.request.headers["content-length"] == "3"
-        _answer(addon, flow)
+        await _answer(addon, flow)
     assert _stats(addon)["rewritten"] == 1
     assert (
         f"host={HOST} path=messages outcome=rewritten tokens_removed=3 set_aside=0 bytes_before=4 bytes_after=3"
@@ -116,7 +117,7 @@ async def test_tokens_are_counted_by_the_service_as_the_request_will_be_and_not_
     flow = _flow(path="/anthropic/v1/messages/count_tokens?beta=true")
     await addon.request(flow)
     assert flow.request.content == b"ody"
-    _answer(addon, flow)
+    await _answer(addon, flow)
     assert _stats(addon)["requests"] == 0
 
 
@@ -124,7 +125,7 @@ async def test_other_formats_pass_and_are_counted(addon: FoundryCompress) -> Non
     flow = _flow(path="/openai/v1/responses")
     await addon.request(flow)
     assert flow.request.content == b"body"
-    _answer(addon, flow)
+    await _answer(addon, flow)
     assert _stats(addon)["unchanged"] == {"format-not-rewritten": 1}
 
 
@@ -135,7 +136,7 @@ async def test_an_unknown_format_passes_and_is_told_of_once(
         flow = _flow(path=path)
         await addon.request(flow)
         assert flow.request.content == b"body"
-        _answer(addon, flow)
+        await _answer(addon, flow)
     assert _stats(addon)["unchanged"] == {"unknown-format": 2}
     assert caplog.text.count("format is not known") == 1
 
@@ -147,7 +148,7 @@ async def test_observe_changes_nothing(addon: FoundryCompress) -> None:
     await addon.request(flow)
     assert flow.request.get_state() == before
     assert _stats(addon)["mode"] == "observe"
-    _answer(addon, flow)
+    await _answer(addon, flow)
     assert _stats(addon)["unchanged"] == {"observed": 1}
     assert _stats(addon)["tokens_observed"] == 3
 
@@ -158,7 +159,7 @@ async def test_only_what_the_service_answers_is_saved(status: int, saved: int, a
     flow = _flow()
     await addon.request(flow)
     assert _stats(addon)["tokens_removed"] == 0
-    _answer(addon, flow, status)
+    await _answer(addon, flow, status)
     assert (_stats(addon)["requests"], _stats(addon)["tokens_removed"]) == (1, saved)
 
 
@@ -497,7 +498,7 @@ async def test_a_change_while_running_is_told_of(addon: FoundryCompress, caplog:
     assert "gateway.example; certificate authority for these hosts only" in caplog.text
     flow = _flow()
     await addon.request(flow)
-    _answer(addon, flow)
+    await _answer(addon, flow)
     assert _stats(addon)["requests"] == 1
 
 
@@ -605,7 +606,7 @@ async def _conversation(addon: FoundryCompress, warm_until: float = 600.0) -> ht
         treatment=Treatment("rewritten", standing=standing),
         started=time.perf_counter(),
     )
-    _answer(addon, flow)
+    await _answer(addon, flow)
     return flow
 
 
@@ -694,6 +695,7 @@ async def test_responses_pass_the_usage_tap(addon: FoundryCompress) -> None:
     assert tap(usage) == usage
     assert tap(b"") == b""
     addon.response(flow)
+    await asyncio.sleep(0)
     (account,) = addon.recent()
     assert account.entry.usage == Usage(uncached=5, output=2)
 
@@ -703,5 +705,6 @@ async def test_a_client_that_leaves_is_written_down(addon: FoundryCompress) -> N
     await addon.request(flow)
     flow.error = Error(CLIENT_LEFT)
     addon.error(flow)
+    await asyncio.sleep(0)
     (account,) = addon.recent()
     assert account.entry.ending == "client-left"

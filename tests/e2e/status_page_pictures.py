@@ -1,6 +1,6 @@
 """Takes the pictures of the status page in docs/images, with made-up figures.
 
-`python -m tests.e2e.status_page_pictures` in the project's folder, where Chromium is.
+`PYTHONPATH=addons:scripts python -m tests.e2e.status_page_pictures` in the project's folder, where Chromium is.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Seen:
     @property
     def units(self) -> float:
         """The same in units."""
-        return sum(price * bill[kind] for bill in self.bills for kind, price in UNITS.items())
+        return sum(price * int(bill[kind]) for bill in self.bills for kind, price in UNITS.items())
 
     def web(self, path: str, document: object = None) -> Any:
         """What mitmweb's API answers."""
@@ -84,7 +84,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     work = directory / "work"
     make_project(work)
     port = free_port()
-    web = {"web_port": str(port), "web_open_browser": "false", "web_password": PASSWORD}
+    web: dict[str, Any] = {"web_port": str(port), "web_open_browser": "false", "web_password": PASSWORD}
     with ExitStack() as stack:
         stand_in = stack.enter_context(StandIn(session(work), cache=PromptCache()))
         way = stack.enter_context(proxied(stand_in, directory, program="mitmweb", **web))
