@@ -28,6 +28,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 ADDON = PROJECT / "addons" / "foundry_compress.py"
 START_LIMIT = 60.0  # seconds; the first start on a slow disk compiles everything
 END_LIMIT = 5.0
+DEATH_LIMIT = 1.0
 # -c and not the script `mitmdump`, whose first line names the place where the environment was made.
 _RUN = f"import sys; sys.path.insert(0, {str(PROJECT / 'scripts')!r}); sys.argv[0] = 'mitmdump'; "
 _RUN += "from mitmproxy.tools.main import mitmdump; mitmdump()"
@@ -148,8 +149,15 @@ class ProxyProcess:
         """Process id and name of the processes that would miss it."""
         return proxy_users(self.address)
 
-    def release(self) -> str | None:
-        """Let it end as soon as nobody uses it; return a line if it had ended before by itself."""
+    def release(self, *, answered: bool = True) -> str | None:
+        """Let it end as soon as nobody uses it; return a line if it had ended before by itself.
+
+        `answered`: it did, when it was asked last.
+        """
+        if not answered:
+            # A process that was killed is gone from view a moment before its end can be waited for.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(DEATH_LIMIT)
         crashed = self._process.poll() is not None
         self._close_lifeline()
         if crashed:

@@ -108,7 +108,7 @@ def _run(argv: Sequence[str], environment: Mapping[str, str], proxy: ProxyProces
     finally:
         notices = proxy.notices()
         users = proxy.still_used()
-        ended_early = proxy.release()
+        ended_early = proxy.release(answered=stats is not None)
     for notice in dict.fromkeys(notices):
         # That nothing has come yet was true when it was said.
         if not (notice.startswith("Nothing") and stats and stats.get("requests")):
