@@ -111,6 +111,7 @@ def test_the_same_ledger_gives_the_same_figures() -> None:
     assert both(750, 1000) == both(750, 1000)
 
 
+@pytest.mark.slow
 def test_many_sessions_are_drawn_in_bunches_and_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("billing.evidence._RESAMPLES", 400)
     few, many = (named(both(750, 1000, sessions=count), "input units a request") for count in (400, 2_000))

@@ -129,6 +129,7 @@ def as_shown(text: str) -> str:
 slow = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
+@pytest.mark.slow
 @slow
 @given(sessions())
 def test_nothing_is_lost(messages: list[Any]) -> None:
@@ -155,6 +156,7 @@ def test_only_texts_of_results_change(messages: list[Any]) -> None:
     assert dump(after) == raw
 
 
+@pytest.mark.slow
 @slow
 @given(sessions())
 def test_every_turn_is_a_prefix_of_the_next(messages: list[Any]) -> None:
@@ -169,6 +171,7 @@ def test_every_turn_is_a_prefix_of_the_next(messages: list[Any]) -> None:
         before = now
 
 
+@pytest.mark.slow
 @slow
 @given(sessions())
 def test_a_body_that_comes_through_twice_is_left_alone(messages: list[Any]) -> None:
@@ -176,6 +179,7 @@ def test_a_body_that_comes_through_twice_is_left_alone(messages: list[Any]) -> N
     assert rewrite(once) == once
 
 
+@pytest.mark.slow
 @slow
 @given(sessions())
 def test_never_longer_in_tokens(messages: list[Any]) -> None:
@@ -331,6 +335,7 @@ def test_what_breaks_off_leaves_nothing_half_done(monkeypatch: pytest.MonkeyPatc
     assert engine.rewrite(body(session), FORMAT).body == rewrite(body(session))
 
 
+@pytest.mark.slow
 def test_the_same_bytes_whatever_the_hash_seed() -> None:
     raw = body(turns(*[("Bash", {"command": f"cat {n % 3}"}, "\n".join(FILE[n * 5 :])) for n in range(9)]))
     program = (

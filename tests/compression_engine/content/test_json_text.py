@@ -220,12 +220,14 @@ def comes_back(text: str) -> None:
         assert not set("[];\n") & set(found.layout)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(DOCUMENTS, LAYOUTS, st.sampled_from(["", "\n", "\nmore", " , ", "]", "…"]))
 def test_every_document_comes_back(value: object, layout: tuple[str | None, str, str, int], rest: str) -> None:
     comes_back(written(value, layout) + rest)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(DOCUMENTS, LAYOUTS, st.floats(0, 1))
 def test_every_document_comes_back_when_it_is_cut(
@@ -235,6 +237,7 @@ def test_every_document_comes_back_when_it_is_cut(
     comes_back(text[: int(len(text) * share)])
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(DOCUMENTS, max_size=5), LAYOUTS, st.floats(0.5, 1))
 def test_documents_one_after_the_other_come_back(

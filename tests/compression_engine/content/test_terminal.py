@@ -76,6 +76,7 @@ PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(PIECES, max_size=40))
 def test_a_terminal_shows_the_same(pieces: list[str]) -> None:
     text = "".join(pieces)

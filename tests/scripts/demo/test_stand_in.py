@@ -97,6 +97,7 @@ def test_a_stream_is_a_stream() -> None:
     assert body.endswith(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
 
 
+@pytest.mark.slow
 def test_a_stream_drips_when_asked_to() -> None:
     with StandIn([Answer(("word " * 40,), pause=0.1)]) as stand_in:
         client = _Client(stand_in)

@@ -77,6 +77,7 @@ def test_wrong_usage(arguments: list[str]) -> None:
     assert ended.value.code == 2
 
 
+@pytest.mark.slow
 def test_runs_as_a_directory_isolated_and_into_a_pipe_that_closes(home: Path) -> None:
     session(home)
     argv = [sys.executable, "-IB", str(PACKAGE), str(home)]
