@@ -168,8 +168,9 @@ def _counted(message: bytes) -> int:
 
 def _result(counted: Future[int] | None) -> int:
     """The count, if it is there; 0 if not, whatever kept it."""
-    is_there = counted is not None and counted.done() and not counted.cancelled() and counted.exception() is None
-    return counted.result() if counted is not None and is_there else 0
+    if counted is None or not counted.done() or counted.cancelled() or counted.exception() is not None:
+        return 0
+    return counted.result()
 
 
 def _ending(pending: Pending, *, client_left: bool, broken: bool) -> Ending:

@@ -78,7 +78,6 @@ class FoundryCompress:
         self._rewriter: RequestRewriter | None = None
         self._live = Live()
         self._bookkeeper: Bookkeeper | None = None
-        self._ledger_for: tuple[Path, int, int] | None = None
         self._unsettled: WeakKeyDictionary[http.HTTPFlow, Sent | None] = WeakKeyDictionary()
         self._unended: WeakKeyDictionary[http.HTTPFlow, tuple[Bookkeeper, Pending]] = WeakKeyDictionary()
         self._notices = Notices()
@@ -118,14 +117,12 @@ class FoundryCompress:
             self._rewriter = RequestRewriter(settings, self._notices)
         else:
             self._rewriter.apply(settings)
-        self._use_ledger(settings)
+        if before is None or _ledger_of(settings) != _ledger_of(before):
+            self._use_ledger(settings)
         if self._is_running and settings != before:
             self._say_state()
 
     def _use_ledger(self, settings: Settings) -> None:
-        wanted = (settings.state_dir, settings.keep_days, settings.keep_mb)
-        if self._ledger_for == wanted:
-            return
         if self._bookkeeper is not None:
             self._bookkeeper.close()
         folder = settings.state_dir
@@ -136,7 +133,6 @@ class FoundryCompress:
             keep_mb=settings.keep_mb,
         )
         self._bookkeeper = Bookkeeper(ledger, self._live.add)
-        self._ledger_for = wanted
 
     def _use_authority(self, extra_hosts: tuple[str, ...]) -> None:
         """See to it that the certificate authority exists before mitmproxy looks for it, and let mitmproxy look."""
@@ -193,7 +189,6 @@ class FoundryCompress:
         if self._bookkeeper is not None:
             self._bookkeeper.close()
             self._bookkeeper = None
-            self._ledger_for = None
 
     def _say_state(self) -> None:
         assert self._settings is not None  # noqa: S101 - callers have checked
@@ -443,6 +438,11 @@ def _host(flow: http.HTTPFlow) -> str:
 def _is_settled(flow: http.HTTPFlow) -> bool:
     """Whether the flow has its answer, or is not on its way: read from a file, killed, refused."""
     return bool(flow.response or flow.error or not flow.live)
+
+
+def _ledger_of(settings: Settings) -> tuple[Path, int, int]:
+    """What of the settings is the ledger's."""
+    return settings.state_dir, settings.keep_days, settings.keep_mb
 
 
 def _shown(value: object) -> str:

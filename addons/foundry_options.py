@@ -214,9 +214,11 @@ def _within(policy: CompanyPolicy, settings: Settings, options: OptManager) -> S
             return value
         raise OptionsError(policy.refusal(name, _shown(getattr(options, name)), allowed))
 
+    def bounded(name: str, value: int, most: int | None) -> int:
+        most = value if most is None else most
+        return judged(name, value, min(value, most), f"at most {most}", is_allowed=value <= most)
+
     modes = policy.listed_modes()
-    days = settings.keep_days if policy.keep_days is None else policy.keep_days
-    megabytes = settings.keep_mb if policy.keep_mb is None else policy.keep_mb
     holdout = settings.holdout if policy.holdout is None else policy.holdout
     return replace(
         settings,
@@ -228,20 +230,8 @@ def _within(policy: CompanyPolicy, settings: Settings, options: OptManager) -> S
             is_allowed=settings.mode in modes,
         ),
         extra_hosts=_sorted_hosts([*settings.extra_hosts, *policy.extra_hosts]),
-        keep_days=judged(
-            "foundry_keep_days",
-            settings.keep_days,
-            min(settings.keep_days, days),
-            f"at most {days}",
-            is_allowed=settings.keep_days <= days,
-        ),
-        keep_mb=judged(
-            "foundry_keep_mb",
-            settings.keep_mb,
-            min(settings.keep_mb, megabytes),
-            f"at most {megabytes}",
-            is_allowed=settings.keep_mb <= megabytes,
-        ),
+        keep_days=bounded("foundry_keep_days", settings.keep_days, policy.keep_days),
+        keep_mb=bounded("foundry_keep_mb", settings.keep_mb, policy.keep_mb),
         holdout=judged(
             "foundry_holdout",
             settings.holdout,

@@ -25,10 +25,7 @@ class Notices:
 
     def say(self, line: str, *, level: int = logging.WARNING) -> None:
         """Log `line` unless it was logged before."""
-        if line not in self._said:
-            self._said.add(line)
-            self._lines.append(line)
-            logger.log(level, line)
+        self._once(line, line, level)
 
     def said(self) -> list[str]:
         """What was said so far, in its order."""
@@ -123,11 +120,11 @@ class Notices:
             f"NODE_EXTRA_CA_CERTS={self.certificate}",
         )
 
-    def _once(self, kind: str, line: str) -> None:
+    def _once(self, kind: str, line: str, level: int = logging.WARNING) -> None:
         if kind not in self._said:
             self._said.add(kind)
             self._lines.append(line)
-            logger.warning(line)
+            logger.log(level, line)
 
 
 def where_it_broke(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from billing.ledger_rows import COLUMNS
 from billing.ledger_schema import check, migrate
+from sqlite_files import identity, make_private, transaction
 
 __all__ = ["LedgerFile"]
 
@@ -57,7 +58,7 @@ class LedgerFile:
             How many were left out because no file could hold them.
 
         """
-        with self._in_use() as connection, _transaction(connection):
+        with self._in_use() as connection, transaction(connection):
             left_out = 0
             for row in rows:
                 try:
@@ -73,7 +74,7 @@ class LedgerFile:
             is_too_large = False
             while _used_bytes(connection) > self._keep_bytes:
                 is_too_large = True
-                with _transaction(connection):
+                with transaction(connection):
                     if not connection.execute(_DELETE_OLDEST).rowcount:
                         break
             if is_too_large:
@@ -81,7 +82,7 @@ class LedgerFile:
 
     def fold(self) -> None:
         """Bring everything into the one file, so that it is whole without those that SQLite puts beside it."""
-        if self._connection is None or self._file != _identity(self._path):
+        if self._connection is None or self._file != identity(self._path):
             return  # a file that somebody deleted is not made anew before there is something to write
         with self._in_use() as connection:
             _fold(connection)
@@ -98,7 +99,7 @@ class LedgerFile:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _BROKEN:  # the rest says what exactly is broken
             return None
         with suppress(OSError):
-            if self._file is None or self._file != _identity(self._path):
+            if self._file is None or self._file != identity(self._path):
                 return None  # another proxy has done it
             kept = self._free_name()
             self._path.rename(kept)
@@ -126,17 +127,16 @@ class LedgerFile:
             raise
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is not None and self._file != _identity(self._path):
+        if self._connection is not None and self._file != identity(self._path):
             self._leave(self._connection)
         if self._connection is None:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._path.touch(mode=0o600)  # SQLite gives the files that it puts beside it the same mode
-            self._file = _identity(self._path)
+            make_private(self._path)
+            self._file = identity(self._path)
             self._connection = _connect(self._path)
             _prepare(self._connection)
-            if self._file != _identity(self._path):
+            if self._file != identity(self._path):
                 raise OSError("the file was replaced")
-            self._wal = _identity(_beside(self._path, "-wal"))
+            self._wal = identity(_beside(self._path, "-wal"))
         return self._connection
 
     def _leave(self, connection: sqlite3.Connection) -> None:
@@ -147,7 +147,7 @@ class LedgerFile:
         """
         wal = _beside(self._path, "-wal")
         with suppress(sqlite3.Error, OSError):
-            if self._wal is not None and self._wal == _identity(wal):  # else another proxy has done it
+            if self._wal is not None and self._wal == identity(wal):  # else another proxy has done it
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                 wal.unlink()
                 _beside(self._path, "-shm").unlink()
@@ -177,19 +177,6 @@ def _prepare(connection: sqlite3.Connection) -> None:
     migrate(connection)
 
 
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """It takes the lock at its start, so that it cannot fail for coming second."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # a full disk ends it
-            connection.execute("ROLLBACK")
-        raise
-
-
 def _fold(connection: sqlite3.Connection) -> None:
     free = _pragma(connection, "freelist_count")
     while free:
@@ -208,14 +195,6 @@ def _used_bytes(connection: sqlite3.Connection) -> int:
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
     return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _beside(path: Path, end: str) -> Path:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from billing.ledger_rows import COLUMNS
+from sqlite_files import transaction
 
 __all__ = ["MIGRATIONS", "VERSION", "LaterVersionError", "NotALedgerError", "check", "migrate"]
 
@@ -101,16 +102,10 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MI
 
     """
     while (version := _version(connection)) < len(migrations):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             if _version(connection) == version:  # nobody else has done it meanwhile
                 migrations[version](connection)
                 connection.execute(f"PRAGMA user_version = {version + 1}")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
     if version > len(migrations):
         raise LaterVersionError(f"made by a later version of Foundry Compress, with schema {version}")
 

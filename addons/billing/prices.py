@@ -6,7 +6,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ WITHOUT_WRITES = frozenset({"chat_completions", "responses"})
 """The endpoints (`host_rules.Endpoint`) whose answers do not tell what was written to the prompt cache."""
 
 _MILLION = 1e6
+_NAMES_KEPT = 256
 _PRICES = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 _MOST = 1e9  # for a million tokens, in any currency
 # Below this share of what was new in a request, the writes are those of its head, and what follows was not written.
@@ -114,6 +115,7 @@ class Prices:
 
     def __init__(self, rows: tuple[_Matching, ...]) -> None:
         self._rows = rows
+        self._matching = lru_cache(_NAMES_KEPT)(self._find)  # each request asks more than once, by the same names
 
     @classmethod
     def load(cls, user_file: Path | None = None) -> Prices:
@@ -123,11 +125,12 @@ class Prices:
 
     def of(self, deployment: str, model: str, input_tokens: int = 0) -> Price | None:
         """What a request with so many input tokens is charged by; None where no row matches."""
-        for name in (model.lower(), deployment.lower()):
-            for row in self._rows:
-                if name and input_tokens >= row.above and row.pattern.search(name):
-                    return row.price
-        return None
+        return next((row.price for row in self._matching(deployment, model) if input_tokens >= row.above), None)
+
+    def _find(self, deployment: str, model: str) -> tuple[_Matching, ...]:
+        """The rows that match, in the order in which they count."""
+        names = filter(None, (model.lower(), deployment.lower()))
+        return tuple(row for name in names for row in self._rows if row.pattern.search(name))
 
     def ratios(self, deployment: str, model: str, endpoint: str, input_tokens: int = 0) -> Ratios:
         """The same in units; where no row matches, what is usual for the wire format."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from compression_engine import Place, Policy
 from conversations.branch import Branch, Cache, Found, Wanted
+from sqlite_files import identity, make_private, transaction
 
 __all__ = ["SQLiteStore"]
 
@@ -139,16 +140,15 @@ class SQLiteStore:
             self._connection = None
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is not None and self._file != _identity(self._path):
+        if self._connection is not None and self._file != identity(self._path):
             self.close()  # somebody deleted it, or put another in its place
         if self._connection is None:
             self._connection = self._opened()
-            self._file = _identity(self._path)
+            self._file = identity(self._path)
         return self._connection
 
     def _opened(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path.touch(mode=0o600)  # SQLite gives the files that it puts beside it the same mode
+        make_private(self._path)
         connection = sqlite3.connect(self._path, timeout=_LOCK_SECONDS, check_same_thread=False, autocommit=True)
         try:
             # No request waits for a disk. A power failure may cost what is in the file, which is doubt and no harm.
@@ -162,16 +162,10 @@ class SQLiteStore:
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
-        """One transaction; it takes the lock at its start, so that it cannot fail for coming second."""
+        """One transaction."""
         connection = self._open()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             yield connection
-        except BaseException:
-            if connection.in_transaction:  # a full disk ends it
-                connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
 
     def _tidy(self, connection: sqlite3.Connection) -> None:
         """Give up what is old, and the oldest of what is too much."""
@@ -183,14 +177,6 @@ class SQLiteStore:
         if given_up.rowcount:
             connection.execute("DELETE FROM requests WHERE branch NOT IN (SELECT id FROM branches)")
         connection.execute("DELETE FROM caches WHERE id NOT IN (SELECT cache FROM branches)")
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _marks(count: int) -> str:

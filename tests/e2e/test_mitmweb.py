@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import stat
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 
 from demo.stand_in import StandIn
-from tests.e2e import client, foundry_request
+from tests.e2e import client, foundry_request, mitmweb
 from tests.e2e.mitmdump import PROJECT, Mitmdump, free_port, wait_for
 from tests.e2e.route import proxied
 
@@ -24,8 +23,6 @@ pytestmark = pytest.mark.e2e
 
 HOST = "made-up.services.ai.azure.com"
 SECRET = "made-up-secret"
-PASSWORD = "made-up-password"
-XSRF = "0" * 32
 
 
 @dataclass
@@ -37,18 +34,7 @@ class Web:
 
     def ask(self, path: str, document: object = None) -> Any:
         """What mitmweb answers to a GET, or to a POST of `document`."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}",
-            data=None if document is None else json.dumps(document).encode(),
-            headers={
-                "Authorization": f"Bearer {PASSWORD}",
-                "Content-Type": "application/json",
-                "Cookie": f"_mitmproxy_xsrf={XSRF}",
-                "X-XSRFToken": XSRF,
-            },
-        )
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.load(answer)
+        return mitmweb.ask(self.port, path, document)
 
     def is_up(self) -> bool:
         """Whether mitmweb answers; its proxy may be quicker."""
@@ -77,16 +63,12 @@ class Web:
         return f"error: {answer['error']}" if "error" in answer else answer["value"]
 
 
-def web_options(port: int) -> dict[str, str]:
-    return {"web_port": str(port), "web_open_browser": "false", "web_password": PASSWORD}
-
-
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     port = free_port()
     with ExitStack() as stack:
         stand_in = stack.enter_context(StandIn())
-        options: dict[str, Any] = web_options(port)
+        options: dict[str, Any] = mitmweb.web_options(port)
         way = stack.enter_context(proxied(stand_in, tmp_path_factory.mktemp("web"), program="mitmweb", **options))
         found = Web(way.proxy, port)
         assert wait_for(found.is_up), way.proxy.log()
@@ -216,7 +198,7 @@ def test_a_reload_leaves_one_of_each(tmp_path: Path) -> None:
     port = free_port()
     with StandIn() as stand_in:
         options: dict[str, Any] = {
-            **web_options(port),
+            **mitmweb.web_options(port),
             "ssl_verify_upstream_trusted_ca": str(stand_in.ca_path),
             "foundry_state_dir": str(tmp_path / "state"),
         }

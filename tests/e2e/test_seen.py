@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import pytest
 
 from demo.prompt_cache import PromptCache
 from demo.stand_in import StandIn
+from tests.e2e import mitmweb
 from tests.e2e.claude_code import NEEDS_CLIENT
 from tests.e2e.mitmdump import PROJECT, free_port, wait_for
 from tests.e2e.route import Route, proxied
@@ -22,8 +22,6 @@ from tests.e2e.scripted import make_project, session
 
 pytestmark = [pytest.mark.e2e, NEEDS_CLIENT]
 
-PASSWORD = "made-up-password"
-XSRF = "0" * 32
 UNITS = {"input_tokens": 1.0, "cache_creation_input_tokens": 1.25, "cache_read_input_tokens": 0.1, "output_tokens": 5.0}
 
 
@@ -46,18 +44,7 @@ class Seen:
 
     def web(self, path: str, document: object = None) -> Any:
         """What mitmweb's API answers."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.web_port}{path}",
-            data=None if document is None else json.dumps(document).encode(),
-            headers={
-                "Authorization": f"Bearer {PASSWORD}",
-                "Content-Type": "application/json",
-                "Cookie": f"_mitmproxy_xsrf={XSRF}",
-                "X-XSRFToken": XSRF,
-            },
-        )
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.load(answer)
+        return mitmweb.ask(self.web_port, path, document)
 
     def flows(self) -> list[dict[str, Any]]:
         """The billed requests, as mitmweb lists them."""
@@ -84,7 +71,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     work = directory / "work"
     make_project(work)
     port = free_port()
-    web: dict[str, Any] = {"web_port": str(port), "web_open_browser": "false", "web_password": PASSWORD}
+    web: dict[str, Any] = mitmweb.web_options(port)
     with ExitStack() as stack:
         stand_in = stack.enter_context(StandIn(session(work), cache=PromptCache()))
         way = stack.enter_context(proxied(stand_in, directory, program="mitmweb", **web))

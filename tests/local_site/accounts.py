@@ -10,25 +10,18 @@ from mitmproxy.test import tflow, tutils
 
 from billing.accounts import Account
 from billing.cache_health import Cause, Health
-from billing.entry import Change, Ending, Entry
+from billing.entry import Change
 from billing.usage import Usage
 from local_site import Live, Point, Site
+from tests.billing.entries import entry as made_up_entry
 
 TOKEN = "made-up-token-of-the-person"
 USAGE = Usage(uncached=20, cache_read=9_000, cache_write_5m=1_000, output=300)
-ENTRY = Entry(
-    at=1_800_000_000.0,
+ENTRY = made_up_entry(
+    1_800_000_000.0,
     conversation="made-up",
-    follows="",
-    session="",
     deployment="claude-opus-4-6",
     model="claude-opus-4-6",
-    endpoint="messages",
-    mode="balanced",
-    holdout=False,
-    outcome="rewritten",
-    status=200,
-    ending=Ending.COMPLETE,
     bytes_before=50_000,
     bytes_after=40_000,
     added_ms=3.5,

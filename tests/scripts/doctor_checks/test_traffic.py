@@ -12,28 +12,20 @@ from billing.ledger import LEDGER_FILE, Ledger
 from compression_engine import Outcome
 from doctor_checks import traffic
 from doctor_checks.finding import Verdict
+from tests.billing.entries import entry as made_up_entry
 
 NOW = 1_800_000_000.0
 
 
 def entry(outcome: str = "rewritten", status: int = 200, at: float = NOW - 60, size: int = 90_000) -> Entry:
     changes = (Change("Read", "file", 2, 1_000, 400),) if outcome == "rewritten" else ()
-    return Entry(
-        at=at,
-        conversation="c",
-        follows="",
-        session="",
-        deployment="claude",
-        model="claude",
-        endpoint="messages",
-        mode="balanced",
-        holdout=False,
+    return made_up_entry(
+        at,
         outcome=outcome,
         status=status,
         ending=Ending.COMPLETE if 0 < status < 400 else Ending.REFUSED if status else Ending.UNREACHED,
         bytes_before=size,
         bytes_after=size // 2,
-        added_ms=3.0,
         changes=changes,
     )
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from billing.entry import Change, Ending, Entry
+from billing.entry import Change, Entry
 from billing.ledger import LEDGER_FILE, Ledger
 from billing.usage import Usage
+from tests.billing.entries import entry
 
 DAY = 86_400.0
 NOON = 1_790_000_000.0 // DAY * DAY + DAY / 2
@@ -24,19 +25,12 @@ BASH = Change("Bash", "terminal", 1, 1500, 500)
 
 def request(**fields: Any) -> Entry:
     """A request that was rewritten and billed, with `fields` as they are given."""
-    entry = Entry(
-        at=NOON,
+    billed = entry(
+        NOON,
         conversation="c1",
-        follows="",
         session=SESSION,
         deployment="opus",
         model=MODEL,
-        endpoint="messages",
-        mode="balanced",
-        holdout=False,
-        outcome="rewritten",
-        status=200,
-        ending=Ending.COMPLETE,
         bytes_before=20_000,
         bytes_after=10_000,
         added_ms=4.0,
@@ -46,7 +40,7 @@ def request(**fields: Any) -> Entry:
         changes=(READ, BASH),
         usage=Usage(uncached=1000, cache_write_5m=9000, output=200),
     )
-    return replace(entry, **fields)
+    return replace(billed, **fields)
 
 
 def conversation(turns: int = 3, **fields: Any) -> list[Entry]:
@@ -70,7 +64,7 @@ def conversation(turns: int = 3, **fields: Any) -> list[Entry]:
 def write(folder: Path, entries: Iterable[Entry]) -> Path:
     """A ledger in `folder`; its path."""
     ledger = Ledger(folder / LEDGER_FILE, lambda _: None, clock=lambda: NOON + 3 * DAY)
-    for entry in entries:
-        ledger.add(entry)
+    for one in entries:
+        ledger.add(one)
     ledger.close()
     return folder / LEDGER_FILE
