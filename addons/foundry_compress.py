@@ -8,25 +8,22 @@ own bytes go out.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from mitmproxy import ctx, http, tls
+from mitmproxy import ctx, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.exceptions import OptionsError
-from mitmproxy.proxy import layer
-from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers import TCPLayer
-from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode, UpstreamMode
+from mitmproxy.proxy.mode_specs import ReverseMode
 
 # mitmproxy promises this folder on sys.path only while it loads this file; what is imported later needs it for good.
 _ADDONS = Path(__file__).resolve().parent
@@ -36,7 +33,6 @@ if str(_ADDONS) not in sys.path:
 import company_policy  # noqa: E402
 import foundry_options  # noqa: E402
 import host_rules  # noqa: E402
-import leaf_certificate  # noqa: E402
 import mitmproxy_settings  # noqa: E402
 import mode_switch  # noqa: E402
 from arrivals import Arrivals  # noqa: E402
@@ -45,10 +41,12 @@ from billing.ledger import LEDGER_FILE, Ledger  # noqa: E402
 from bookkeeper import Bookkeeper, Pending, session_of  # noqa: E402
 from certificate_authority import Authority, AuthorityError, ensure  # noqa: E402
 from company_policy import CompanyPolicy  # noqa: E402
+from connections import CLIENT_LEFT, Connections  # noqa: E402
 from conversations import Sent  # noqa: E402
+from fail_open import fail_open  # noqa: E402
 from foundry_options import Mode, Settings  # noqa: E402
-from local_site import Live, Point, Site, forbid_connect, is_local_host  # noqa: E402
-from notices import Notices, where_it_broke  # noqa: E402
+from local_site import Live, Point, Site, is_local_host  # noqa: E402
+from notices import Notices  # noqa: E402
 from request_log import log_request  # noqa: E402
 from request_rewriter import RequestRewriter  # noqa: E402
 from treatment import UNKNOWN_FORMAT, Treatment  # noqa: E402
@@ -60,9 +58,6 @@ OWN_CONFDIR = _ADDONS.parent / "certs"
 """Where the certificate authority is, unless the user gives mitmproxy's option `confdir`."""
 
 _TOKEN_BYTES = 16
-
-CLIENT_LEFT = "Client disconnected."
-"""mitmproxy's word for it."""
 
 logger = logging.getLogger("foundry_compress")
 
@@ -85,8 +80,10 @@ class FoundryCompress:
         self._set_for_user: dict[str, object] = {}
         self._is_running = False
         self._web_view = WebView()
-        self.addons = [Commands(self._web_view.pairs, self.stats, self.set_mode)]  # mitmproxy's: what comes with us
         self._arrivals = Arrivals(self._notices, lambda: self._mode is not Mode.OFF, self._address)
+        self.connections = Connections(self._notices, self._arrivals, self._is_foundry, lambda: self._looks_in)
+        # mitmproxy's: what comes with us
+        self.addons = [self.connections, Commands(self._web_view.pairs, self.stats, self.set_mode)]
 
     # Start, options, end
 
@@ -205,56 +202,6 @@ class FoundryCompress:
         if self._policy and self._policy.error:
             self._notices.say(f"The company policy cannot be used, so nothing is rewritten: {self._policy.error}")
 
-    # Connections: whose are looked into
-
-    def http_connect(self, flow: http.HTTPFlow) -> None:
-        """Keep tunnels to foundry.local from being opened upstream."""
-        with self._fail_open("http_connect"):
-            if is_local_host(flow.request.host):
-                forbid_connect(flow)
-            elif self._is_foundry(flow.request.host):
-                self._arrivals.foundry()  # even if no connection comes of it
-
-    def http_connect_error(self, flow: http.HTTPFlow) -> None:
-        """Say why a tunnel to Foundry was not opened."""
-        with self._fail_open("http_connect_error"):
-            self._look_for_upstream_error(flow, flow.request.host)
-
-    def next_layer(self, nextlayer: layer.NextLayer) -> None:
-        """Pass on what is not TLS in tunnels to other hosts, without a look at what it is."""
-        with self._fail_open("next_layer"):
-            context = nextlayer.context
-            in_tunnel = isinstance(context.client.proxy_mode, RegularMode | UpstreamMode) and context.server.address
-            if nextlayer.layer or not in_tunnel or self._is_foundry(_destination(context)):
-                return
-            if not nextlayer.data_client().startswith(b"\x16"):  # TLS goes on to tls_clienthello
-                nextlayer.layer = TCPLayer(context, ignore=True)
-                self._arrivals.other()
-
-    def tls_clienthello(self, data: tls.ClientHelloData) -> None:
-        """Tunnel, without decrypting it, every connection that is not Foundry's."""
-        look_into = False
-        with self._fail_open("tls_clienthello"):
-            if data.context.server.address is None:
-                return  # the client speaks TLS to the proxy itself; where it wants to go comes inside
-            host = _destination(data.context)
-            if self._is_foundry(host) and self._looks_in:
-                leaf_certificate.prepare(ctx.master, host)
-                self._arrivals.foundry()
-                look_into = True
-            else:
-                self._arrivals.other()
-        if not look_into:
-            data.ignore_connection = True
-
-    def tls_failed_client(self, data: tls.TlsData) -> None:
-        """Say which variable a client lacks that does not accept our certificate."""
-        with self._fail_open("tls_failed_client"):
-            host, error = _destination(data.context), data.conn.error or ""
-            refused = "certificate" in error or "unknown ca" in error or error == "connection closed"
-            if refused and self._is_foundry(host):
-                self._notices.client_refuses_certificate(host, error)
-
     # Requests and responses
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
@@ -302,15 +249,7 @@ class FoundryCompress:
             if self._rewriter is not None and not client_left:  # else the service may be at it all the same
                 self._rewriter.settle(sent, answered=False)
             self._end(flow, client_left=client_left, broken=True)
-            self._look_for_upstream_error(flow, _host(flow))
-
-    def _look_for_upstream_error(self, flow: http.HTTPFlow, host: str) -> None:
-        # Of flow.error only what was said before there was a connection: a client that hangs up is nothing to report.
-        said = flow.error.msg if flow.error and flow.error.msg != CLIENT_LEFT else ""
-        unreached = said.startswith("Upstream proxy ") or not flow.server_conn.timestamp_tcp_setup
-        error = flow.server_conn.error or (said if unreached else "")
-        if error and self._is_foundry(host):
-            self._notices.foundry_out_of_reach(host_rules.normalise_host(host), error)
+            self.connections.look_for_upstream_error(flow, _host(flow))
 
     async def _foundry_request(self, flow: http.HTTPFlow) -> None:
         host = _host(flow)
@@ -409,22 +348,8 @@ class FoundryCompress:
         addresses = mitmproxy_settings.listen_addresses(ctx.master)
         return "{}:{}".format(*addresses[0]) if addresses else "HOST:PORT"
 
-    @contextlib.contextmanager
-    def _fail_open(self, hook: str) -> Iterator[None]:
-        try:
-            yield
-        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
-            raise  # mitmproxy is ending
-        except BaseException as error:  # noqa: BLE001 - see the module's docstring; native code panics outside Exception
-            self._notices.failure(hook, where_it_broke(error))
-
-
-def _destination(context: Context) -> str:
-    """The host that a connection is for: the name that TLS asks for, else the one that the proxy was asked for."""
-    if isinstance(context.client.proxy_mode, ReverseMode):
-        return context.client.proxy_mode.address[0]
-    address = context.server.address
-    return context.client.sni or (address[0] if address else "")
+    def _fail_open(self, hook: str) -> AbstractContextManager[None]:
+        return fail_open(self._notices, hook)
 
 
 def _host(flow: http.HTTPFlow) -> str:

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 from mitmproxy import ctx, http
@@ -18,7 +17,6 @@ from mitmproxy.addons import tlsconfig
 from mitmproxy.exceptions import OptionsError
 from mitmproxy.flow import Error
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers import TCPLayer
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons, tflow, tutils
 
@@ -26,8 +24,9 @@ import arrivals
 import request_rewriter
 from billing.usage import Usage
 from compression_engine import Decide, Engine, Outcome, ResultChange, Rewrite, WireFormat
+from connections import CLIENT_LEFT
 from conversations import Standing
-from foundry_compress import CLIENT_LEFT, VERSION, FoundryCompress
+from foundry_compress import VERSION, FoundryCompress
 from treatment import Treatment
 
 HOST = "made-up.services.ai.azure.com"
@@ -281,125 +280,34 @@ async def test_requests_to_other_hosts_stream(addon: FoundryCompress) -> None:
 # Connections
 
 
-def _hello(addon: FoundryCompress, sni: str | None, address: tuple[str, int] | None, mode: str = "regular") -> bool:
-    """Whether a connection with this ClientHello is looked into."""
+def _hello(addon: FoundryCompress, host: str) -> bool:
+    """Whether a connection to `host` is looked into."""
     context = Context(tflow.tclient_conn(), _options())
-    context.client.sni = sni
-    context.client.proxy_mode = ProxyMode.parse(mode)
-    context.server.address = address
+    context.client.sni = host
+    context.client.proxy_mode = ProxyMode.parse("regular")
+    context.server.address = (host, 443)
     data = SimpleNamespace(context=context, ignore_connection=False)
-    addon.tls_clienthello(data)  # type: ignore[arg-type]
+    addon.connections.tls_clienthello(data)  # type: ignore[arg-type]
     return not data.ignore_connection
 
 
-async def test_which_connections_are_looked_into(addon: FoundryCompress) -> None:
-    assert _hello(addon, HOST, ("192.0.2.1", 443))
-    assert _hello(addon, None, (HOST, 443))
-    assert _hello(addon, "localhost", (HOST, 443), f"reverse:https://{HOST}")
-    assert _hello(addon, "localhost", None)  # TLS to the proxy itself
-    assert not _hello(addon, OTHER, (HOST, 443))
-    assert not _hello(addon, None, (OTHER, 443))
+async def test_the_options_say_whose_connections_are_looked_into(addon: FoundryCompress) -> None:
+    assert _hello(addon, HOST)
+    assert not _hello(addon, OTHER)
     _options().update(foundry_extra_hosts=OTHER)
-    assert _hello(addon, OTHER, (OTHER, 443))
+    assert _hello(addon, OTHER)
     _options().update(foundry_mode="off")
-    assert not _hello(addon, HOST, (HOST, 443))
+    assert not _hello(addon, HOST)
 
 
-async def test_a_connection_is_tunnelled_when_its_certificate_cannot_be_made(
-    addon: FoundryCompress, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("leaf_certificate.prepare", lambda *_: 1 / 0)
-    assert not _hello(addon, HOST, (HOST, 443))
-    assert "tls_clienthello failed (ZeroDivisionError at test_foundry_compress.py:" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("mode", "address", "sni", "sent", "tunnelled"),
-    [
-        ("regular", (OTHER, 22), None, b"SSH-2.0", True),
-        ("upstream:http://proxy.example:8080", (OTHER, 22), None, b"", True),
-        ("regular", (OTHER, 443), None, b"\x16\x03\x01", False),
-        ("regular", (HOST, 443), None, b"GET / HTTP/1.1", False),
-        ("regular", ("192.0.2.1", 443), HOST, b"POST /", False),  # within TLS that is looked into
-        ("regular", None, None, b"GET http://", False),
-        (f"reverse:https://{OTHER}", (OTHER, 443), None, b"GET /", False),
-    ],
-)
-async def test_what_is_not_tls_is_tunnelled_to_other_hosts(  # noqa: PLR0913, PLR0917 - a table of examples
-    mode: str,
-    address: tuple[str, int] | None,
-    sni: str | None,
-    sent: bytes,
-    tunnelled: bool,
-    addon: FoundryCompress,
-) -> None:
-    context = Context(tflow.tclient_conn(), _options())
-    context.client.proxy_mode = ProxyMode.parse(mode)
-    context.client.sni = sni
-    context.server.address = address
-    nextlayer = SimpleNamespace(context=context, layer=None, data_client=lambda: sent)
-    addon.next_layer(nextlayer)  # type: ignore[arg-type]
-    assert isinstance(nextlayer.layer, TCPLayer) is tunnelled
-
-
-@pytest.mark.parametrize(
-    ("host", "error", "told"),
-    [
-        (HOST, "tlsv1 alert unknown ca", True),
-        (HOST, "OpenSSL Error([('SSL routines', '', 'ssl/tls alert certificate unknown')])", True),
-        (HOST, "connection closed", True),
-        (HOST, "OpenSSL Error([('SSL routines', '', 'unsupported protocol')])", False),
-        (HOST, None, False),
-        (OTHER, "tlsv1 alert unknown ca", False),
-    ],
-)
-async def test_a_client_that_refuses_our_certificate(
-    host: str,
-    error: str | None,
-    told: bool,
-    addon: FoundryCompress,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    context = Context(tflow.tclient_conn(), _options())
-    context.client.sni = host
-    context.client.error = error
-    addon.tls_failed_client(SimpleNamespace(context=context, conn=context.client))  # type: ignore[arg-type]
-    assert ("NODE_EXTRA_CA_CERTS" in caplog.text) is told
-
-
-@pytest.mark.parametrize(
-    ("host", "upstream", "error", "told"),
-    [
-        (HOST, "Connect call failed", "Connect call failed", "Connect call failed"),
-        (HOST, None, "Upstream proxy p.example:80 refused HTTP CONNECT request: 407", "Upstream proxy p.example:80"),
-        (HOST, None, "Client disconnected.", None),
-        (OTHER, "Connect call failed", "Connect call failed", None),
-    ],
-)
-async def test_a_foundry_that_cannot_be_reached(  # noqa: PLR0913, PLR0917 - a table of examples
-    host: str,
-    upstream: str | None,
-    error: str,
-    told: str | None,
-    addon: FoundryCompress,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    connect, request = _flow(host, method="CONNECT", sni=None), _flow(host, sni=host)
-    for flow in (connect, request):
-        flow.error = Error(error)
-        flow.server_conn.error = upstream
-    addon.http_connect_error(connect)
-    addon.error(request)
-    assert caplog.text.count("could not reach") == (told is not None)
-    assert told is None or f"could not reach {host}: {told}" in caplog.text
-
-
-async def test_a_tunnel_that_was_not_opened_shows_that_the_client_comes_here(
+async def test_a_foundry_that_cannot_be_reached_is_told_of(
     addon: FoundryCompress, caplog: pytest.LogCaptureFixture
 ) -> None:
-    addon.http_connect(_flow(method="CONNECT", sni=None))
-    addon._arrivals.nobody_came()
-    assert "Nothing has come through" not in caplog.text
+    flow = _flow()
+    flow.error = Error("Connect call failed")
+    flow.server_conn.error = "Connect call failed"
+    addon.error(flow)
+    assert f"could not reach {HOST}: Connect call failed" in caplog.text
 
 
 # Failures
@@ -410,22 +318,14 @@ async def test_a_failure_in_any_hook_stays_in_it(addon: FoundryCompress, caplog:
     for hook in (
         addon.requestheaders,
         addon.responseheaders,
-        addon.http_connect,
-        addon.http_connect_error,
         addon.error,
-        addon.tls_failed_client,
     ):
         hook(None)  # type: ignore[arg-type]
-    addon.next_layer(None)  # type: ignore[arg-type]
     assert [record.getMessage().split()[0] for record in caplog.records] == [
         "request",
         "requestheaders",
         "responseheaders",
-        "http_connect",
-        "http_connect_error",
         "error",
-        "tls_failed_client",
-        "next_layer",
     ]
 
 
@@ -471,12 +371,6 @@ async def test_foundry_local(addon: FoundryCompress) -> None:
     ready = json.loads(flow.response.content or b"")
     assert ready.keys() == {"addon", "version", "mode", "pid", "extra_hosts"}
     assert (ready["addon"], ready["version"], ready["mode"]) == ("foundry_compress", VERSION, "balanced")
-    connect = _flow("foundry.local", method="CONNECT", sni=None)
-    addon.http_connect(connect)
-    assert connect.response is not None
-    other = _flow(OTHER, method="CONNECT", sni=None)
-    addon.http_connect(other)
-    assert other.response is None
 
 
 async def test_a_bad_value_while_running_is_refused_and_undone(addon: FoundryCompress) -> None:
@@ -515,7 +409,7 @@ async def test_a_refused_start_touches_nothing(tmp_path: Path, caplog: pytest.Lo
         flow = _flow()
         await addon.request(flow)
         assert flow.request.content == b"body"
-        assert not _hello(addon, HOST, (HOST, 443))
+        assert not _hello(addon, HOST)
         addon.done()
 
 
@@ -534,7 +428,7 @@ async def test_an_authority_that_cannot_be_made_refuses_the_start(
 
 
 async def test_a_proxy_that_only_others_use(addon: FoundryCompress, caplog: pytest.LogCaptureFixture) -> None:
-    _hello(addon, OTHER, (OTHER, 443))
+    _hello(addon, OTHER)
     addon.requestheaders(_flow(OTHER, sni=None))
     addon._arrivals.only_others()
     addon._arrivals.nobody_came()
@@ -552,11 +446,11 @@ async def test_a_proxy_that_foundry_uses_and_one_that_is_off_say_nothing(
     addon: FoundryCompress, caplog: pytest.LogCaptureFixture
 ) -> None:
     _options().update(foundry_mode="off")
-    _hello(addon, OTHER, (OTHER, 443))
+    _hello(addon, OTHER)
     addon._arrivals.nobody_came()
     addon._arrivals.only_others()
     _options().update(foundry_mode="lossless")
-    _hello(addon, HOST, (HOST, 443))
+    _hello(addon, HOST)
     addon._arrivals.nobody_came()
     addon._arrivals.only_others()
     assert "Nothing" not in caplog.text
@@ -564,8 +458,8 @@ async def test_a_proxy_that_foundry_uses_and_one_that_is_off_say_nothing(
 
 async def test_the_notices_are_timed(addon: FoundryCompress) -> None:
     now = asyncio.get_running_loop().time()
-    _hello(addon, OTHER, (OTHER, 443))
-    _hello(addon, OTHER, (OTHER, 443))
+    _hello(addon, OTHER)
+    _hello(addon, OTHER)
     due = [round(timer.when() - now) for timer in addon._arrivals._timers]
     assert due == [arrivals.NOBODY_SECONDS, arrivals.ONLY_OTHERS_SECONDS]
     addon.done()
@@ -615,9 +509,7 @@ async def test_off_holds_for_a_conversation_when_its_cache_has_expired(addon: Fo
     line = addon.set_mode("off", now=False)
     assert "go on as before" in line
     assert addon._looks_in
-    hello = Mock(context=Mock(client=Mock(sni=HOST, proxy_mode=ProxyMode.parse("regular"))), ignore_connection=False)
-    addon.tls_clienthello(hello)
-    assert hello.ignore_connection is False, "a connection of that conversation is still looked into"
+    assert _hello(addon, HOST), "a connection of that conversation is still looked into"
 
 
 async def test_off_holds_at_once_where_nothing_is_warm(addon: FoundryCompress) -> None:
