@@ -17,6 +17,7 @@ __all__ = [
     "bad_request",
     "events",
     "message",
+    "not_found",
     "overloaded",
     "rate_limited",
     "unauthorized",
@@ -63,6 +64,11 @@ def unauthorized() -> Refusal:
         "and use a correct regional API endpoint for your resource."
     )
     return Refusal(401, _json({"error": {"code": "401", "message": text}}))
+
+
+def not_found() -> Refusal:
+    """404 as Azure's gateway words it."""
+    return Refusal(404, _json({"error": {"code": "404", "message": "Resource not found"}}))
 
 
 def rate_limited(retry_after: int = 1) -> Refusal:

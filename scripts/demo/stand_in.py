@@ -24,7 +24,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-from demo.answers import Answer, Refusal, bad_request, events, message
+from demo.answers import Answer, Refusal, bad_request, events, message, not_found
 from demo.certificate import write_certificate
 from demo.conversation import CONVERSATION
 from demo.prompt_cache import BYTES_PER_TOKEN, PromptCache
@@ -145,6 +145,13 @@ class StandIn:
             self._bills[request.number] = reply["usage"]
         return reply
 
+    def elsewhere(self, request: Request) -> Refusal | dict[str, Any] | Iterable[bytes]:  # noqa: ARG002
+        """Answer a `request` to a path that is none of the Messages API's: an object, or the events of a stream.
+
+        A subclass may know more of Foundry's paths.
+        """
+        return not_found()
+
     def record(self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes) -> Request:
         """Remember one request."""
         with self._lock:
@@ -230,7 +237,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/stand-in/requests":
             self._send(200, _as_json([_shown(request) for request in self.server.stand_in.requests]))
         else:
-            self._not_found()
+            self._send(404, not_found().body)
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
@@ -249,7 +256,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "/anthropic/v1/messages/count_tokens":
                 self._send(200, _as_json({"input_tokens": max(1, len(body) // BYTES_PER_TOKEN)}), request)
             case _:
-                self._not_found(request)
+                self._elsewhere(request)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
         """Say nothing: what arrived is asked for, not printed."""
@@ -259,26 +266,32 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(answer, Refusal):
             self._send(answer.status, answer.body, request, answer.headers)
         elif request.json.get("stream"):
-            self._stream(answer, request)
+            self._stream(events(self.server.stand_in.reply(answer, request)), request, answer.pause)
         else:
             self._send(200, _as_json(self.server.stand_in.reply(answer, request)), request)
 
-    def _stream(self, answer: Answer, request: Request) -> None:
+    def _elsewhere(self, request: Request) -> None:
+        reply = self.server.stand_in.elsewhere(request)
+        if isinstance(reply, Refusal):
+            self._send(reply.status, reply.body, request, reply.headers)
+        elif isinstance(reply, dict):
+            self._send(200, _as_json(reply), request)
+        else:
+            self._stream(reply, request)
+
+    def _stream(self, pieces: Iterable[bytes], request: Request, pause: float = 0.0) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream; charset=utf-8")
         self.send_header("Cache-Control", "no-cache")
         self.send_header("Transfer-Encoding", "chunked")
         self.send_header("request-id", request.request_id)
         self.end_headers()
-        for event in events(self.server.stand_in.reply(answer, request)):
-            if answer.pause and self.server.stopping.wait(answer.pause):
+        for piece in pieces:
+            if pause and self.server.stopping.wait(pause):
                 self.close_connection = True
                 return
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
         self.wfile.write(b"0\r\n\r\n")
-
-    def _not_found(self, request: Request | None = None) -> None:
-        self._send(404, _as_json({"error": {"code": "404", "message": "Resource not found"}}), request)
 
     def _send(
         self,

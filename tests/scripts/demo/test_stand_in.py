@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -202,6 +203,28 @@ def test_other_paths_are_not_there() -> None:
         assert client.getresponse().status == 404
         client.close()
         assert [request.path for request in stand_in.requests] == ["/openai/responses"]
+
+
+def test_a_subclass_may_know_more_paths() -> None:
+    class More(StandIn):
+        def elsewhere(self, request: Request) -> Refusal | dict[str, Any] | Iterable[bytes]:
+            match request.path:
+                case "/object":
+                    return {"said": request.json["model"]}
+                case "/stream":
+                    return (b"data: %d\n\n" % number for number in range(3))
+                case _:
+                    return overloaded()
+
+    with More() as stand_in:
+        client = _Client(stand_in)
+        whole, stream, refused = (client.post(path=path) for path in ("/object", "/stream", "/other"))
+        client.close()
+
+    assert json.loads(whole[1]) == {"said": "made-up"}
+    assert stream[0].headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    assert stream[1] == b"data: 0\n\ndata: 1\n\ndata: 2\n\n"
+    assert refused[0].status == 529
 
 
 @pytest.mark.parametrize(("length", "status"), [(None, 411), (str(10**12), 413), ("many", 413)])
