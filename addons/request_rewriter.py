@@ -8,7 +8,7 @@ from functools import partial
 
 from mitmproxy.http import Request
 
-from compression_engine import Engine, Outcome, Setting
+from compression_engine import Engine, Outcome, Setting, WireFormat
 from conversations import Conversations, Decision, FailsafeStore, MemoryStore, Rewriting, Sent, SQLiteStore, Terms
 from engine_worker import EngineWorker
 from foundry_options import Mode, Settings
@@ -33,6 +33,8 @@ _REWRITING = {
 # The context windows of Claude models, in tokens; the long one is asked for with a beta header.
 _WINDOW, _LONG_WINDOW = 200_000, 1_000_000
 _ASKS_LONG_WINDOW = "context-1m"
+# Those of OpenAI's models from GPT-4o to GPT-4.1 and GPT-5.4: the name of a deployment does not tell which it is.
+_LEAST_OF_OPENAI, _MOST_OF_OPENAI = 128_000, 1_050_000
 
 
 class RequestRewriter:
@@ -72,7 +74,7 @@ class RequestRewriter:
             _REWRITING[settings.mode],
             Setting(settings.recent, settings.least),
             settings.cache_lifetime,
-            _LONG_WINDOW if _ASKS_LONG_WINDOW in request.headers.get("anthropic-beta", "") else _WINDOW,
+            *_windows(request, endpoint),
             settings.holdout,
             session,
         )
@@ -111,3 +113,11 @@ class RequestRewriter:
             SQLiteStore(folder / STATE_FILE), lambda reason: self._notices.state_unusable(folder, reason)
         )
         return Conversations(store)
+
+
+def _windows(request: Request, endpoint: Endpoint) -> tuple[int, int]:
+    """The least and the most tokens that the model of a request may be able to read."""
+    if endpoint.wire_format is not WireFormat.ANTHROPIC_MESSAGES:
+        return _LEAST_OF_OPENAI, _MOST_OF_OPENAI
+    window = _LONG_WINDOW if _ASKS_LONG_WINDOW in request.headers.get("anthropic-beta", "") else _WINDOW
+    return window, window

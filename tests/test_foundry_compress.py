@@ -39,7 +39,7 @@ def _shortening_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     def rewrite(_self: Engine, body: bytes, wire_format: WireFormat, decide: Decide) -> Rewrite:
         del decide
         if wire_format is not WireFormat.ANTHROPIC_MESSAGES:
-            return Rewrite(body, Outcome.FORMAT_NOT_REWRITTEN)
+            return Rewrite(body, Outcome.NOTHING_TO_DO)
         return Rewrite(body[1:], Outcome.REWRITTEN, (ResultChange("stub", 9, 6),))
 
     monkeypatch.setattr(Engine, "rewrite", rewrite)
@@ -120,12 +120,12 @@ async def test_tokens_are_counted_by_the_service_as_the_request_will_be_and_not_
     assert _stats(addon)["requests"] == 0
 
 
-async def test_other_formats_pass_and_are_counted(addon: FoundryCompress) -> None:
+async def test_what_is_left_alone_is_counted(addon: FoundryCompress) -> None:
     flow = _flow(path="/openai/v1/responses")
     await addon.request(flow)
     assert flow.request.content == b"body"
     await _answer(addon, flow)
-    assert _stats(addon)["unchanged"] == {"format-not-rewritten": 1}
+    assert _stats(addon)["unchanged"] == {"nothing-to-do": 1}
 
 
 async def test_an_unknown_format_passes_and_is_told_of_once(

@@ -205,12 +205,14 @@ class Conversation:
 
     def _written(self, of: _Result, originals: _Originals) -> _Written:
         if self.policy.is_raw(of.place.message):
-            return _Written({at: self._shown_as_it_is(text, source, of.call) for at, text, source in of.sources}, [])
+            return self._as_it_is(of)
         recalled = self._recalled(of, originals)
         if of.place in self._aside:
             return self._set_aside(of, recalled)
         if recalled is not None:
             return self._answered(of, recalled)
+        if of.result.was_sent:
+            return self._as_it_is(of)
         texts = {}
         changes = []
         for at, text, source in of.sources:
@@ -252,6 +254,9 @@ class Conversation:
             self._show(texts[at], source, of.call)
         return _Written(texts, [], recalled=True)
 
+    def _as_it_is(self, of: _Result) -> _Written:
+        return _Written({at: self._shown_as_it_is(text, source, of.call) for at, text, source in of.sources}, [])
+
     def _read_back(self, of: _Result) -> _Written:
         """What a result that arrived was before it was rewritten."""
         return _Written({at: self._show(text, source, of.call) for at, text, source in of.sources}, [])
@@ -275,7 +280,7 @@ class Conversation:
 
     def _recalled(self, of: _Result, originals: _Originals) -> _Recalled | None:
         """What this result asks back, if it does and if it is there."""
-        asked = recall.asked(of.call, of.whole, is_error=of.result.is_error)
+        asked = recall.asked(of.call, of.whole, is_error=of.result.is_error, marks_errors=of.result.marks_errors)
         if asked is not None:
             original = originals.behind(asked.key)
             return None if original is None else _Recalled(asked.key, asked.of(original))
@@ -315,19 +320,23 @@ class _Original(NamedTuple):
 
     tool_use_id: str
     is_error: bool
+    marks_errors: bool
     text: str
 
 
 def _originals_in(raw: bytes, parse: Parse) -> list[_Original]:
     """The tool results of a message."""
     try:
-        return _originals_of(raw, parse(raw)) if b'"tool_result"' in raw else []
+        return _originals_of(raw, parse(raw))
     except NotUnderstood:
         return []
 
 
 def _originals_of(raw: bytes, message: Message) -> list[_Original]:
-    return [_Original(one.tool_use_id, one.is_error, _joined(_decoded(raw, one))) for one in message.results]
+    return [
+        _Original(one.tool_use_id, one.is_error, one.marks_errors, _joined(_decoded(raw, one)))
+        for one in message.results
+    ]
 
 
 def candidates(messages: Sequence[bytes], parse: Parse, end: int) -> list[Candidate]:
@@ -345,7 +354,7 @@ def candidates(messages: Sequence[bytes], parse: Parse, end: int) -> list[Candid
         changed += any(call.edits or call.written is not None for call in message.calls)
         for result_number, result in enumerate(_originals_of(raw, message)):
             call = calls.get(result.tool_use_id) or ToolCall(result.tool_use_id, "")
-            asked = recall.asked(call, result.text, is_error=result.is_error)
+            asked = recall.asked(call, result.text, is_error=result.is_error, marks_errors=result.marks_errors)
             original = known.get(asked.key) if asked else None
             if asked is None:
                 known[set_aside.key_of(result.tool_use_id, result.text)] = result.text

@@ -30,7 +30,6 @@ class Outcome(StrEnum):
     REWRITTEN = "rewritten"
     NOTHING_TO_DO = "nothing-to-do"  # understood; no rewrite would have saved anything
     NOT_UNDERSTOOD = "not-understood"  # not JSON, or not the shape that its wire format has
-    FORMAT_NOT_REWRITTEN = "format-not-rewritten"  # recognised, but only passed through so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +67,9 @@ class Engine:
 
     def rewrite(self, body: bytes, wire_format: WireFormat, decide: Decide = lambda _: Policy()) -> Rewrite:
         """Rewrite `body` as `decide` says; what it raises is raised. Otherwise never raises, see `Outcome`."""
-        wire = FORMATS.get(wire_format)
-        if wire is None:
-            return Rewrite(body, Outcome.FORMAT_NOT_REWRITTEN)
+        wire = FORMATS[wire_format]
         try:
-            prompt = Prompt(body, wire, wire_format.encode(), self._beginnings.find(body))
+            prompt = Prompt(body, wire, wire_format.encode(), self._beginnings.find(body, wire))
         except NotUnderstood:
             return Rewrite(body, Outcome.NOT_UNDERSTOOD)
         return self._rewritten(prompt, wire, decide)
@@ -84,9 +81,9 @@ class Engine:
 
         `is_routine` tells whether deciding takes no time either.
         """
-        wire = FORMATS.get(wire_format)
-        known = self._beginnings.find(body) if wire else None
-        if wire is None or known is None or known.new_in(body) > most:
+        wire = FORMATS[wire_format]
+        known = self._beginnings.find(body, wire)
+        if known is None or known.new_in(body) > most:
             return None
         if not self._memory.knows(known.variant, known.digests[-1]):
             return None
@@ -131,7 +128,7 @@ class Engine:
             rest = splice(body, splices[len(settled) :], last.start)
             last_message = rest[: len(rest) - (len(body) - last.end)]
             if prompt.count > 1:
-                self._beginnings.add(_beginning(prompt, last, variant, sent), instead_of=before)
+                self._beginnings.add(_beginning(prompt, wire, last, variant, sent), instead_of=before)
         new = b"".join((*sent, rest))
         is_rewritten = changes or new != body
         return Rewrite(
@@ -145,16 +142,17 @@ class Engine:
         )
 
 
-def _beginning(prompt: Prompt, last: Span, variant: Hashable, sent: tuple[bytes, ...]) -> Beginning:
+def _beginning(prompt: Prompt, wire: Format, last: Span, variant: Hashable, sent: tuple[bytes, ...]) -> Beginning:
     count = prompt.count - 1
     return Beginning(
+        wire,
         prompt.body[: last.start],
         prompt.body[last.end :],
         count,
         last.end - last.start,
         prompt.digests[:count],
         min(prompt.answered, count),
-        prompt.asks_hour,
+        prompt.keeps,
         prompt.request._replace(messages=()),
         variant,
         sent,
@@ -163,9 +161,7 @@ def _beginning(prompt: Prompt, last: Span, variant: Hashable, sent: tuple[bytes,
 
 def restore(body: bytes, wire_format: WireFormat = WireFormat.ANTHROPIC_MESSAGES) -> bytes:
     """`body` with every statement of the engine undone, from `body` alone. Raises NotUnderstood."""
-    wire = FORMATS.get(wire_format)
-    if wire is None:
-        return body
+    wire = FORMATS[wire_format]
     conversation = Conversation()
     splices: list[Splice] = []
     for span in wire.read(body).messages:

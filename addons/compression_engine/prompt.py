@@ -21,7 +21,8 @@ from compression_engine.set_aside import Setting, choose
 
 __all__ = ["Beginning", "Beginnings", "Prompt"]
 
-_HOUR = re.compile(rb'"ttl"[ \t\r\n]*:[ \t\r\n]*"1h"')
+_HOUR = 3600.0
+_ASKS_HOUR = re.compile(rb'"ttl"[ \t\r\n]*:[ \t\r\n]*"1h"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,14 @@ class Beginning:
     is what `text` became, in pieces, under the variant of the engine's memory that it names.
     """
 
+    wire: Format
     text: bytes
     end: bytes
     count: int
     last: int
     digests: tuple[bytes, ...]
     answered: int
-    asks_hour: bool
+    keeps: float
     request: Request
     variant: Hashable
     sent: tuple[bytes, ...]
@@ -65,9 +67,10 @@ class Beginnings:
         self._known: OrderedDict[bytes, Beginning] = OrderedDict()  # by the digest of the last message
         self._size = 0
 
-    def find(self, body: bytes) -> Beginning | None:
-        """The latest one that `body` fits."""
-        return next((known for known in reversed(self._known.values()) if known.fits(body)), None)
+    def find(self, body: bytes, wire: Format) -> Beginning | None:
+        """The latest one that `body`, of the format `wire`, fits."""
+        fitting = (known for known in reversed(self._known.values()) if known.wire is wire and known.fits(body))
+        return next(fitting, None)
 
     def add(self, beginning: Beginning, instead_of: Beginning | None = None) -> None:
         """Keep one, in place of the one that it grew from."""
@@ -88,7 +91,8 @@ class Prompt:
     """What a body says, besides the contents of its messages.
 
     `digests` has for every message a hash that stands for it and all before it. The first `answered` messages, up to
-    the assistant's last, may have been sent before; those behind them are new, unless the request is sent again.
+    the assistant's last, may have been sent before; those behind them are new, unless the request is sent again. The
+    service keeps what it caches of them for `keeps` seconds, as the body asks.
     """
 
     def __init__(self, body: bytes, wire: Format, seed: bytes, known: Beginning | None) -> None:
@@ -111,7 +115,8 @@ class Prompt:
         answers = [self.first + at + 1 for at, raw in enumerate(self._raws) if wire.is_answer(raw)]
         self.answered = max(answers, default=known.answered if known else 0)
         start, end = (len(known.text), len(body) - len(known.end)) if known else (0, len(body))
-        self.asks_hour = bool((known and known.asks_hour) or _HOUR.search(body, start, end))
+        keeps = known.keeps if known else self.request.keeps
+        self.keeps = max(keeps, _HOUR) if _ASKS_HOUR.search(body, start, end) else keeps
 
     @property
     def count(self) -> int:
@@ -124,8 +129,9 @@ class Prompt:
         return self.request.head
 
     def answers(self, start: int) -> int:
-        """How many of the messages from `start` on are the assistant's."""
-        return sum(self._wire.is_answer(raw) for raw, _, _ in self.messages(start))
+        """How many answers of the assistant there are from message `start` on; one may have several in a row."""
+        are = [self._wire.is_answer(raw) for raw, _, _ in self.messages(start)]
+        return sum(is_one and not before for is_one, before in zip(are, [False, *are], strict=False))
 
     @property
     def is_compaction(self) -> bool:

@@ -18,6 +18,9 @@ from compression_engine.formats.message import FileRange, ToolCall
 __all__ = ["Asked", "asked", "is_about_aside", "range_of", "says_unchanged"]
 
 _NOT_THERE = "File does not exist"
+# Other tools name the path, too, and what they say of it is short.
+_NOT_FOUND = re.compile(r"not found|does not exist|doesn't exist|no such file|ENOENT|cannot find", re.IGNORECASE)
+_LONGEST_REFUSAL = 1_000
 _UNCHANGED = re.compile(r"^(?:Wasted call\b|File unchanged\b).{0,200}$", re.DOTALL)
 
 _PATH = r"""(?:"(?P<double>[^"$`\\]+)"|'(?P<single>[^']+)'|(?P<plain>[^\s"'$`\\;|&<>(){}*?#~!]+))"""
@@ -29,7 +32,7 @@ _COMMAND = re.compile(
 )
 # What the four say of a file that is not there, behind the exit code that Claude Code puts in front.
 _NO_SUCH_FILE = re.compile(
-    r"Exit code \d\n(?:cat: (?P<cat>.+): No such file or directory"
+    r"(?:Exit code \d\n)?(?:cat: (?P<cat>.+): No such file or directory"
     r"|(?:head|tail): cannot open '(?P<end>.+)' for reading: No such file or directory"
     r"|sed: can't read (?P<sed>.+): No such file or directory)"
 )
@@ -58,19 +61,26 @@ class Asked(NamedTuple):
         return "\n".join(lines[start : None if self.lines is None else start + self.lines])
 
 
-def asked(call: ToolCall, answer: str, *, is_error: bool) -> Asked | None:
+def asked(call: ToolCall, answer: str, *, is_error: bool, marks_errors: bool = True) -> Asked | None:
     """What `call` asks back, if it does and `answer` shows that the client let it through; None otherwise.
 
     `call` alone decides what is asked; the answer must be that there is no such file. A Read that succeeded met a file
-    that somebody put there: the original wins.
+    that somebody put there: the original wins, unless the format does not mark errors, where this may be a refusal.
     """
     said = reminders.without(answer)
     if call.reads is None:
         return _asked_by_command(call.command or "", said)
     key = statements.read_aside_path(call.reads.path)
-    if key is None or (is_error and not said.startswith(_NOT_THERE)):
+    if key is None or ((is_error or not marks_errors) and not _is_not_there(said, key)):
         return None
     return Asked(key, max(1, call.reads.first or 1), call.reads.lines)
+
+
+def _is_not_there(said: str, key: str) -> bool:
+    """Whether a reading tool says that there is no such file: in Claude Code's words, or in others' that name it."""
+    if said.startswith(_NOT_THERE):
+        return True
+    return key in said and len(said) <= _LONGEST_REFUSAL and _NOT_FOUND.search(said) is not None
 
 
 def _asked_by_command(command: str, said: str) -> Asked | None:

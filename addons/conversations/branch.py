@@ -20,11 +20,12 @@ class Cache:
     """What the service may hold of branches that went out with the same beginning; using one keeps that of all.
 
     Times are seconds since 1970, of the start of a request: `asked` of those whose outcome is not known, `answered_at`
-    of the last that the service answered.
+    of the last that the service answered. The service `keeps` it for so many seconds after its last use: the most that
+    any request asked for.
     """
 
     id: str
-    asks_hour: bool = False
+    keeps: float = 300.0
     asked: tuple[float, ...] = ()
     answered_at: float | None = None
 
@@ -33,9 +34,9 @@ class Cache:
         """When it was last used, as far as may be."""
         return max((*self.asked, *(() if self.answered_at is None else (self.answered_at,))), default=None)
 
-    def used(self, at: float, *, asks_hour: bool) -> Cache:
+    def used(self, at: float, keeps: float) -> Cache:
         """The cache once a request is on its way that was sent `at`."""
-        return replace(self, asks_hour=self.asks_hour or asks_hour, asked=(*self.asked, at)[-_MOST_ASKED:])
+        return replace(self, keeps=max(self.keeps, keeps), asked=(*self.asked, at)[-_MOST_ASKED:])
 
     def settled(self, at: float, *, answered: bool) -> Cache:
         """The cache once that request has ended."""

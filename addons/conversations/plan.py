@@ -35,14 +35,16 @@ class Rewriting(Enum):
 class Terms:
     """What the user wants, and what else is known of the request.
 
-    `lifetime` of the prompt cache in seconds, None: as each request asks. `window` of the model in tokens. `holdout` is
-    the share of sessions to be left alone, `session` the client's id of this one, if it has one.
+    `lifetime` of the prompt cache in seconds, None: as each request asks. `window` of the model in tokens, the least
+    that it may have; `widest` is the most, where that is more. `holdout` is the share of sessions to be left alone,
+    `session` the client's id of this one, if it has one.
     """
 
     rewriting: Rewriting
     setting: Setting = field(default_factory=Setting)
     lifetime: float | None = None
     window: int = 200_000
+    widest: int = 0
     holdout: float = 0.0
     session: str = ""
 
@@ -50,9 +52,13 @@ class Terms:
         """The most that could be done."""
         return replace(self, rewriting=Rewriting.SET_ASIDE)
 
-    def fills(self, prompt: Prompt, share: float = 1.0) -> bool:
-        """Whether the request, as the client wrote it, takes more than a share of the window."""
-        return len(prompt.body) > share * self.window * _BYTES_A_TOKEN
+    def fills(self, prompt: Prompt) -> bool:
+        """Whether the request, as the client wrote it, takes so much of the window that no more is to be set aside."""
+        return len(prompt.body) > _MOST_OF_WINDOW * self.window * _BYTES_A_TOKEN
+
+    def outgrows(self, prompt: Prompt) -> bool:
+        """Whether the request, as the client wrote it, is more than the model can read."""
+        return len(prompt.body) > max(self.window, self.widest) * _BYTES_A_TOKEN
 
     def leaves_alone(self, prompt: Prompt) -> bool:
         """Whether a conversation that begins like this is one of the holdout: of one session all are, or none."""
@@ -85,10 +91,10 @@ def _first_seen(prompt: Prompt, terms: Terms, now: float) -> Branch:
     if terms.rewriting is Rewriting.NONE:
         raw = _range(0, prompt.count)
     policy = Policy(raw)
-    if raw and terms.rewriting is Rewriting.SET_ASIDE and terms.fills(prompt):
+    if raw and terms.rewriting is Rewriting.SET_ASIDE and terms.outgrows(prompt):
         # Only what we had set aside could have let it grow so: it never went out like this.
         policy = Policy(aside=prompt.choose(terms.setting))
-    cache = Cache(new_id(), prompt.asks_hour, (now,), now if prompt.answered else None)
+    cache = Cache(new_id(), prompt.keeps, (now,), now if prompt.answered else None)
     return Branch(new_id(), prompt.head, prompt.count, cache, policy, holdout=terms.leaves_alone(prompt))
 
 
@@ -101,10 +107,10 @@ def _anew(prompt: Prompt, last: Found, terms: Terms, now: float, *, same: bool) 
         aside = policy.aside
         if terms.rewriting is Rewriting.LOSSLESS:
             aside = ()
-        elif not terms.fills(prompt, _MOST_OF_WINDOW):
+        elif not terms.fills(prompt):
             aside = prompt.choose(terms.setting)
         policy = Policy(aside=aside)
-    cache = Cache(new_id(), prompt.asks_hour or last.branch.cache.asks_hour, (now,))
+    cache = Cache(new_id(), max(prompt.keeps, last.branch.cache.keeps), (now,))
     return _next(prompt, last, policy, cache, same=same and last.goes_on)
 
 
@@ -112,7 +118,7 @@ def _continued(prompt: Prompt, found: Found, elsewhere: Found | None, terms: Ter
     """The cache may be warm: what went out goes out the same."""
     policy = found.branch.policy.up_to(found.known)
     raw, aside = policy.raw, policy.aside
-    cache = found.branch.cache.used(now, asks_hour=prompt.asks_hour)
+    cache = found.branch.cache.used(now, prompt.keeps)
     if found.known == prompt.count and not found.goes_on:
         # Sent before as a whole, and gone on from: a repetition changes nothing for those that came after it.
         return replace(found.branch, cache=cache, version=found.branch.version + 1)
@@ -123,7 +129,7 @@ def _continued(prompt: Prompt, found: Found, elsewhere: Found | None, terms: Ter
         raw = _joined(raw, _range(found.known, prompt.answered))
     elif not found.goes_on and terms.rewriting is Rewriting.SET_ASIDE and not prompt.is_compaction:
         # The client left what it had sent before: behind the common beginning nothing is cached.
-        fits = not terms.fills(prompt, _MOST_OF_WINDOW)
+        fits = not terms.fills(prompt)
         aside += prompt.choose(terms.setting, found.known) if fits else ()
     return _next(prompt, found, Policy(raw, aside, policy.rules), cache, same=found.goes_on)
 

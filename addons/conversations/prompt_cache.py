@@ -1,9 +1,9 @@
 """Whether the service still holds the prompt cache of a conversation, as far as that can be told from outside.
 
 Anthropic's service forgets a prefix 5 minutes after the start of the last request that it answered, or an hour where
-the request asks for that (`cache_control` with `ttl: "1h"`). To take a warm cache for a cold one costs 1.15 times
-everything behind the first change; to take a cold one for warm costs 0.1 times what could have gone, each turn. So
-doubt means warm.
+the request asks for that (`cache_control` with `ttl: "1h"`); for OpenAI's models see `formats.openai` of the engine. To
+take a warm cache for a cold one costs 1.15 times everything behind the first change; to take a cold one for warm costs
+0.1 times what could have gone, each turn. So doubt means warm.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from conversations.branch import Cache
 
 __all__ = ["is_cold", "lifetime_of"]
 
-_MINUTES_5 = 300.0
-_HOUR = 3600.0
 # The service's clock is not ours, and it may keep a prefix longer than it says.
 _MARGIN_SHARE = 0.1
 _LEAST_MARGIN = 30.0
@@ -34,5 +32,4 @@ def lifetime_of(cache: Cache, lifetime: float | None = None) -> float:
     """How many seconds after its last use `cache` has certainly expired; `lifetime` as for `is_cold`."""
     if lifetime is not None:
         return lifetime
-    asked = _HOUR if cache.asks_hour else _MINUTES_5
-    return asked + max(_LEAST_MARGIN, _MARGIN_SHARE * asked)
+    return cache.keeps + max(_LEAST_MARGIN, _MARGIN_SHARE * cache.keeps)

@@ -20,11 +20,11 @@ from sqlite_files import identity, make_private, transaction
 
 __all__ = ["SQLiteStore"]
 
-_SCHEMA_VERSION = 3
+_SCHEMA_VERSION = 4
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS caches (
     id TEXT PRIMARY KEY,
-    asks_hour INTEGER NOT NULL,
+    keeps REAL NOT NULL,
     asked TEXT NOT NULL,
     answered_at REAL
 ) WITHOUT ROWID;
@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS requests (
 CREATE INDEX IF NOT EXISTS requests_by_branch ON requests (branch);
 """
 _FIND = (
-    "SELECT digest, branches.id, head, count, policy, version, holdout, caches.id, asks_hour, asked, answered_at"
+    "SELECT digest, branches.id, head, count, policy, version, holdout, caches.id, keeps, asked, answered_at"
     " FROM requests JOIN branches ON branches.id = branch JOIN caches ON caches.id = cache WHERE digest IN "
 )
 
@@ -201,13 +201,13 @@ def _branch(row: Sequence[Any]) -> Branch:
 
 
 def _row(cache: Cache) -> tuple[object, ...]:
-    return cache.id, cache.asks_hour, json.dumps(cache.asked), cache.answered_at
+    return cache.id, cache.keeps, json.dumps(cache.asked), cache.answered_at
 
 
 def _cache(row: Sequence[Any]) -> Cache:
-    cache_id, asks_hour, asked, answered_at = row
+    cache_id, keeps, asked, answered_at = row
     try:
-        return Cache(cache_id, bool(asks_hour), tuple(float(at) for at in json.loads(asked)), answered_at)
+        return Cache(cache_id, float(keeps), tuple(float(at) for at in json.loads(asked)), answered_at)
     except (ValueError, TypeError) as error:
         raise sqlite3.DatabaseError("times that cannot be read") from error
 

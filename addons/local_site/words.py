@@ -19,7 +19,6 @@ OUTCOMES: Mapping[str, str] = {
     "holdout": "left alone, for comparison",
     "off": "passed through: the mode was switched off",
     "not-understood": "passed through: its body is not of the shape that its format has",
-    "format-not-rewritten": "passed through: a format of OpenAI",
     "unknown-format": "passed through: its path is not known",
     "unreadable-encoding": "passed through: its content encoding cannot be read",
     "streamed": "passed through: mitmproxy sent it on before it was complete (stream_large_bodies)",

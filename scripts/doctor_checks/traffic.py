@@ -22,7 +22,6 @@ REWRITTEN = "rewritten"
 REASONS: dict[str, tuple[str, str]] = {
     "nothing-to-do": ("no tool result in it could be written in fewer tokens", ""),
     "not-understood": ("the body is not of the shape that its format has", "look for an update of this project"),
-    "format-not-rewritten": ("the format is an OpenAI one, which passes as it is", ""),
     "unknown-format": ("the path is not known", "check the path in ANTHROPIC_FOUNDRY_BASE_URL"),
     "unreadable-encoding": ("the body's content encoding cannot be undone", ""),
     "streamed": ("the body was sent on before the addon saw it", "unset mitmproxy's option stream_large_bodies"),

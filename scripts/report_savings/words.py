@@ -17,7 +17,6 @@ OUTCOMES: Mapping[str, str] = {
     "holdout": "left alone for comparison (holdout)",
     "off": "the mode was switched off",
     "not-understood": "the body is not of the shape that its format has",
-    "format-not-rewritten": "an OpenAI format, which passes as it is",
     "unknown-format": "the path is not known",
     "unreadable-encoding": "the body's content encoding could not be undone",
     "streamed": "the body was sent on before the addon saw it",

@@ -73,10 +73,10 @@ def test_new_is_what_stands_behind_the_assistants_last_message() -> None:
 
 def test_an_hour_is_asked_for_anywhere_in_the_body() -> None:
     hour = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
-    assert not prompt_of(body(SESSION)).asks_hour
-    assert prompt_of(body(SESSION, system=[{"type": "text", "text": "Be brief.", **hour}])).asks_hour
+    assert prompt_of(body(SESSION)).keeps == 300
+    assert prompt_of(body(SESSION, system=[{"type": "text", "text": "Be brief.", **hour}])).keeps == 3600
     said = [{"role": "user", "content": 'What is "ttl":"1h"?'}]
-    assert not prompt_of(body(said)).asks_hour, "in a text the quotes are escaped"
+    assert prompt_of(body(said)).keeps == 300, "in a text the quotes are escaped"
 
 
 @pytest.mark.parametrize(

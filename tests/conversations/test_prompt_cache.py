@@ -7,7 +7,7 @@ import pytest
 from conversations.branch import Cache
 from conversations.prompt_cache import is_cold
 
-FIVE, HOUR = Cache("c", answered_at=1000.0), Cache("c", asks_hour=True, answered_at=1000.0)
+FIVE, HOUR = Cache("c", answered_at=1000.0), Cache("c", 3600.0, answered_at=1000.0)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_what_nothing_was_ever_answered_of_is_cold() -> None:
 
 
 def test_a_request_whose_end_is_not_known_may_have_used_it() -> None:
-    asked = FIVE.used(2000.0, asks_hour=False)
+    asked = FIVE.used(2000.0, 300.0)
     assert not is_cold(asked, 2300.0)
     assert is_cold(asked.settled(2000.0, answered=False), 2300.0)
     assert not is_cold(asked.settled(2000.0, answered=True), 2300.0)
@@ -43,19 +43,19 @@ def test_a_request_whose_end_is_not_known_may_have_used_it() -> None:
 
 
 def test_the_start_of_a_request_counts_and_not_its_end() -> None:
-    cache = Cache("c").used(1000.0, asks_hour=False).used(1100.0, asks_hour=False)
+    cache = Cache("c").used(1000.0, 300.0).used(1100.0, 300.0)
     cache = cache.settled(1100.0, answered=True).settled(1000.0, answered=True)
     assert cache.last_sent == 1100.0
     assert cache.asked == ()
 
 
 def test_the_longest_lifetime_that_was_asked_for_counts() -> None:
-    assert FIVE.used(1.0, asks_hour=True).used(2.0, asks_hour=False).asks_hour
+    assert FIVE.used(1.0, 3600.0).used(2.0, 300.0).keeps == 3600.0
 
 
 def test_requests_that_never_end_are_not_kept_for_ever() -> None:
     cache = Cache("c")
     for at in range(1000):
-        cache = cache.used(float(at), asks_hour=False)
+        cache = cache.used(float(at), 300.0)
     assert len(cache.asked) < 50
     assert cache.last_sent == 999.0

@@ -124,7 +124,7 @@ def test_no_content_is_kept_but_hashes_numbers_and_times(path: Path, store: SQLi
         }
     connection.close()
     assert columns == {
-        "id", "head", "count", "cache", "policy", "version", "holdout", "used_at", "asks_hour", "asked", "answered_at",
+        "id", "head", "count", "cache", "policy", "version", "holdout", "used_at", "keeps", "asked", "answered_at",
         "digest", "branch",
     }  # fmt: skip
 

@@ -42,7 +42,7 @@ def test_what_was_saved_comes_back(store: Store) -> None:
     for number, cache in enumerate(
         (
             Cache("c0"),
-            Cache("c1", asks_hour=True, asked=(10.0, 12.5), answered_at=9.25),
+            Cache("c1", 3600.0, asked=(10.0, 12.5), answered_at=9.25),
             Cache("c2", answered_at=1_764_000_000.123456),
         )
     ):

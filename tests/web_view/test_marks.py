@@ -44,7 +44,6 @@ def test_what_was_saved_stands_in_the_comment(treatment: Treatment, comment: str
         (HOLDOUT, False),
         (OFF, False),
         (Outcome.NOT_UNDERSTOOD, True),
-        (Outcome.FORMAT_NOT_REWRITTEN, True),
         (FAILED, True),
         (STREAMED, True),
         (UNKNOWN_FORMAT, True),

@@ -1,17 +1,11 @@
-"""Where tool results stand in a request body, one module a wire format.
-
-A module of a rewritten format has these functions: `read` finds the messages in a body, `canonical` gives a message the
-form that it keeps from turn to turn, `parse` finds the tool calls and results in one, `is_answer` tells whether one is
-the assistant's, and `is_marked` whether the client marks one as the end of a prefix to cache.
-"""
+"""Where tool results stand in a request body, one module a wire format."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Protocol
 
-from compression_engine.formats import anthropic_messages
+from compression_engine.formats import anthropic_messages, chat_completions, responses
 from compression_engine.formats.message import Message, Request
 
 __all__ = ["FORMATS", "Format", "WireFormat"]
@@ -25,23 +19,28 @@ class WireFormat(StrEnum):
     RESPONSES = "responses"
 
 
-class Format(NamedTuple):
-    """How a wire format is read. `read` and `parse` raise NotUnderstood."""
+class Format(Protocol):
+    """How a wire format is read. What is called a message here is an item in others."""
 
-    read: Callable[[bytes], Request]
-    canonical: Callable[[bytes], bytes]
-    parse: Callable[[bytes], Message]
-    is_answer: Callable[[bytes], bool]
-    is_marked: Callable[[bytes], bool]
+    def read(self, body: bytes, /) -> Request:
+        """Where the messages stand in a body, and what is around them. Raises NotUnderstood."""
+
+    def canonical(self, message: bytes, /) -> bytes:
+        """The form that a message keeps from turn to turn."""
+
+    def parse(self, message: bytes, /) -> Message:
+        """The tool calls and results in a message. Raises NotUnderstood."""
+
+    def is_answer(self, message: bytes, /) -> bool:
+        """Whether a message is the assistant's."""
+
+    def is_marked(self, message: bytes, /) -> bool:
+        """Whether the client marks the message as the end of a prefix to cache."""
 
 
-FORMATS = {
-    WireFormat.ANTHROPIC_MESSAGES: Format(
-        anthropic_messages.read,
-        anthropic_messages.canonical,
-        anthropic_messages.parse,
-        anthropic_messages.is_answer,
-        anthropic_messages.is_marked,
-    ),
+FORMATS: dict[WireFormat, Format] = {
+    WireFormat.ANTHROPIC_MESSAGES: anthropic_messages,
+    WireFormat.CHAT_COMPLETIONS: chat_completions,
+    WireFormat.RESPONSES: responses,
 }
-"""The formats that are rewritten. The others are recognised and passed through."""
+"""How each format is read."""

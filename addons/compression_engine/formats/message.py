@@ -34,12 +34,18 @@ class ToolCall(NamedTuple):
 
 
 class ToolResult(NamedTuple):
-    """A tool result: where its texts (JSON strings) stand in the message, and its `is_error`, if it has one."""
+    """A tool result: where its texts (JSON strings) stand in the message, and its `is_error`, if it has one.
+
+    `marks_errors`: the format has a mark for results that report an error; where it has none, `is_error` is what the
+    text looks like. `was_sent`: the service has written the result itself, and holds it as it is.
+    """
 
     tool_use_id: str
     is_error: bool
     texts: tuple[Span, ...]
     error_flag: Span | None = None
+    marks_errors: bool = True
+    was_sent: bool = False
 
 
 class Message(NamedTuple):
@@ -52,9 +58,9 @@ class Message(NamedTuple):
 class Request(NamedTuple):
     """What stands in a body.
 
-    `head` stands for what the service caches in front of the messages. `can_read_files` says whether the tools can be
-    asked for a file, `drops_old_results` whether the service drops old tool results before the model reads them.
-    `model` is the name of the deployment.
+    `head` stands for what the service caches in front of the messages, and `keeps` is for how many seconds it keeps
+    that, as the body asks. `can_read_files` says whether the tools can be asked for a file, `drops_old_results` whether
+    the service drops old tool results before the model reads them. `model` is the name of the deployment.
     """
 
     messages: tuple[Span, ...]
@@ -62,3 +68,4 @@ class Request(NamedTuple):
     head: bytes = b""
     can_read_files: bool = False
     model: str = ""
+    keeps: float = 300.0

@@ -38,7 +38,9 @@ def test_calls_are_named_after_what_they_are_about() -> None:
     assert label(description="List", command="ls") == "ls"
     assert label(pattern="x", path="src") == "x"
     assert label(other=1) == "Tool"
-    assert label(command=["ls"]) == "Tool"
+    assert label(command=["ls", "-l a"]) == "ls '-l a'"
+    assert label(command=["bash", "-lc", "ls -l"]) == "ls -l"
+    assert label(command=[1]) == "Tool"
 
 
 def test_what_the_assistant_writes_is_known() -> None:

@@ -1,0 +1,46 @@
+"""`cache_control`, by which clients of Claude mark the end of a prefix to cache. It moves along from turn to turn."""
+
+from __future__ import annotations
+
+from compression_engine.body import NotUnderstood, Span, Splice, members, splice
+from compression_engine.formats.values import elements_within, is_array, members_within
+
+__all__ = ["without_marks"]
+
+_MARKED = b'"cache_control"'
+
+
+def without_marks(message: bytes) -> bytes:
+    """The message without the `cache_control` of its blocks and of the blocks in its tool results.
+
+    It is the very object that was handed in where there is none.
+    """
+    if _MARKED not in message:
+        return message
+    try:
+        content = members(message).get("content")
+        if content is None or not is_array(message, content):
+            return message
+        cuts = []
+        for block in elements_within(message, content):
+            inner = members_within(message, block).get("content")
+            if inner is not None and is_array(message, inner):
+                for nested in elements_within(message, inner):
+                    cuts += _cut(message, nested)
+            cuts += _cut(message, block)
+    except NotUnderstood:
+        return message
+    return splice(message, sorted(cuts)) if cuts else message
+
+
+def _cut(message: bytes, block: Span) -> list[Splice]:
+    """What takes `cache_control` out of a block in which it is not the first member."""
+    text = message[block.start : block.end]
+    if _MARKED not in text:
+        return []
+    previous = None
+    for key, value in members_within(message, block).items():
+        if key == "cache_control" and previous is not None:
+            return [Splice(previous, value.end, b"")]
+        previous = value.end
+    return []
