@@ -1,4 +1,4 @@
-"""The command line of claude-foundry: two options of its own; everything else is Claude Code's."""
+"""The command line of claude-foundry: a few options of its own; everything else is Claude Code's."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ INTERRUPTED = 130
 HELP = """\
 claude-foundry [ARGUMENTS OF CLAUDE CODE]   Claude Code on Azure AI Foundry, through a proxy that makes requests smaller
 claude-foundry --demo                       the same path without Azure and without Claude Code: before and after
+claude-foundry --print-env FORMAT           what a client needs for a proxy that runs on its own (scripts/service);
+  [--proxy URL] [--ca FILE]                 FORMAT: sh, fish, powershell, json, docker or vscode
 claude-foundry --foundry-help               this text
 
 Claude Code must be set up for Foundry as usual, in the environment or in "env" in its settings files:
@@ -46,6 +48,10 @@ def main(arguments: Sequence[str]) -> int:
             signal.signal(number, _end)  # so that what was begun is cleaned up
     try:
         # Imported here, so that whatever is wrong with the environment is one line as well.
+        if arguments and arguments[0].partition("=")[0] == "--print-env":
+            from launcher import print_env  # noqa: PLC0415
+
+            return print_env.main(arguments)
         from launcher import session  # noqa: PLC0415
 
         return session.run_demo() if list(arguments) == ["--demo"] else session.run_claude_code(arguments)
