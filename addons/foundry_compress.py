@@ -45,6 +45,7 @@ from connections import CLIENT_LEFT, Connections  # noqa: E402
 from conversations import Sent  # noqa: E402
 from fail_open import fail_open  # noqa: E402
 from foundry_options import Mode, Settings  # noqa: E402
+from listening import Listening  # noqa: E402
 from local_site import Live, Point, Site, is_local_host  # noqa: E402
 from notices import Notices  # noqa: E402
 from request_log import log_request  # noqa: E402
@@ -83,7 +84,7 @@ class FoundryCompress:
         self._arrivals = Arrivals(self._notices, lambda: self._mode is not Mode.OFF, self._address)
         self.connections = Connections(self._notices, self._arrivals, self._is_foundry, lambda: self._looks_in)
         # mitmproxy's: what comes with us
-        self.addons = [self.connections, Commands(self._web_view.pairs, self.stats, self.set_mode)]
+        self.addons = [Listening(), self.connections, Commands(self._web_view.pairs, self.stats, self.set_mode)]
 
     # Start, options, end
 

@@ -1,0 +1,128 @@
+"""Where this proxy may listen, and who may come: nobody from another machine who has not given a password.
+
+mitmproxy serves whoever can reach it and connects to whatever they name. On loopback these are the programs of this
+machine; beyond it, that is an open proxy. So an address beyond loopback needs `proxyauth`, in a mode where mitmproxy
+asks for it. Without that mitmproxy ends at its start, and a later change is undone; whoever comes meanwhile is not
+served.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Iterator
+
+from mitmproxy import ctx
+from mitmproxy.connection import Client
+from mitmproxy.exceptions import OptionsError
+from mitmproxy.optmanager import OptManager
+from mitmproxy.proxy.mode_specs import (
+    LocalMode,
+    ProxyMode,
+    RegularMode,
+    ReverseMode,
+    Socks5Mode,
+    TransparentMode,
+    TunMode,
+    UpstreamMode,
+    WireGuardMode,
+)
+
+__all__ = ["Listening", "exposed", "is_loopback"]
+
+logger = logging.getLogger("foundry_compress")
+
+_OPTIONS = frozenset({"listen_host", "mode", "proxyauth", "server"})
+_OPEN_TO_ALL = "any"  # this proxyauth takes every name and password
+_ON_NO_ADDRESS = (LocalMode, TunMode, WireGuardMode)  # or, WireGuard, for those who have its key
+_REDIRECTED = (*_ON_NO_ADDRESS, TransparentMode)  # where a client's address here is the one that it wanted to reach
+_REVERSE_TO_HTTP = ("http", "https", "http3")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs on this machine reach `host`, an address or a name; an empty one is every interface.
+
+    No name but `localhost` counts: where a name leads can change.
+    """
+    if host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def exposed(options: OptManager) -> Iterator[str]:
+    """One line with the remedy for each mode in which everybody who can reach the proxy would be served."""
+    if not options.server:
+        return
+    for spec in options.mode:
+        try:
+            mode = ProxyMode.parse(spec)
+        except ValueError:
+            continue  # mitmproxy refuses it itself
+        host = mode.listen_host(options.listen_host)
+        if isinstance(mode, _ON_NO_ADDRESS) or is_loopback(host) or _asks_for_a_password(mode, options):
+            continue
+        yield (
+            f"The proxy would listen on {ascii(host)[1:-1] or 'every interface'} (mode {mode.type_name}) and serve "
+            f"everybody who can reach it: {_remedy(mode, options)}"
+        )
+
+
+def _remedy(mode: ProxyMode, options: OptManager) -> str:
+    on_loopback = "listen on 127.0.0.1 (listen_host, or behind the @ of the mode)"
+    if not _can_ask(mode):
+        return f"mitmproxy asks for no password in this mode, so {on_loopback}"
+    wanted = "set proxyauth to @FILE, an htpasswd file, or to NAME:PASSWORD"
+    if _value(options, "proxyauth") == _OPEN_TO_ALL:
+        wanted = f"proxyauth={_OPEN_TO_ALL} takes every password; {wanted}"
+    return f"{wanted}, or {on_loopback}"
+
+
+def _asks_for_a_password(mode: ProxyMode, options: OptManager) -> bool:
+    return _can_ask(mode) and _value(options, "proxyauth") not in (None, "", _OPEN_TO_ALL)
+
+
+def _can_ask(mode: ProxyMode) -> bool:
+    """Whether mitmproxy asks for `proxyauth` in this mode."""
+    if isinstance(mode, ReverseMode):
+        return mode.scheme in _REVERSE_TO_HTTP
+    return isinstance(mode, RegularMode | UpstreamMode | Socks5Mode)
+
+
+def _value(options: OptManager, name: str) -> object:
+    return getattr(options, name) if name in options else None
+
+
+class Listening:
+    """An addon of its own."""
+
+    def __init__(self) -> None:
+        self._is_running = False
+
+    def configure(self, updated: set[str]) -> None:
+        """End mitmproxy at its start if it would serve everybody; later, undo the change."""
+        if not updated & _OPTIONS:
+            return
+        for line in exposed(ctx.options):
+            if self._is_running:
+                raise OptionsError(line)
+            logger.error(line)  # which ends mitmproxy at its start, without a traceback
+
+    def running(self) -> None:
+        """From here on a change is refused."""
+        self._is_running = True
+
+    def client_connected(self, client: Client) -> None:
+        """Hang up on who comes from elsewhere and would be asked for no password.
+
+        Sockets are open for moments in which they should not be: mitmproxy opens them before scripts are loaded, and
+        before a change is refused.
+        """
+        mode = client.proxy_mode
+        if isinstance(mode, _REDIRECTED) or _asks_for_a_password(mode, ctx.options):
+            return
+        if not is_loopback(client.sockname[0] if client.sockname else ""):
+            client.error = "came from another machine and was asked for no password"
