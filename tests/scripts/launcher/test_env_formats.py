@@ -15,7 +15,7 @@ from launcher.errors import LauncherError
 
 NAMES = ("HTTPS_PROXY", "NODE_EXTRA_CA_CERTS")
 # What an environment can hold: everything but NUL, and bytes that are no UTF-8 as Python reads them.
-ANY = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=30)
+ANY = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
 BYTES = st.binary(max_size=20).map(lambda raw: os.fsdecode(raw.replace(b"\0", b"")))
 NASTY = "it's \"$HOME\" `id` \\ \\' \u2018\u2019\u201a\u201b\n* ~ # %PATH% $(id) ; & | !\t\r é🦊 \\\\"
 
@@ -71,7 +71,7 @@ def test_fish_reads_what_was_written(values: list[str]) -> None:
 def fish_words(line: str) -> list[str]:
     """In single quotes, fish knows two escapes: \\' and \\\\; everything else stands for itself."""
     words = re.findall(r"'((?:\\['\\]|[^'])*)'|(\S+)", line)
-    return [re.sub(r"\\(['\\])", r"\1", quoted) if not plain else plain for quoted, plain in words]
+    return [plain or re.sub(r"\\(['\\])", r"\1", quoted) for quoted, plain in words]
 
 
 @given(ANY)

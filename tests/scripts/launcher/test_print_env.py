@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doctor_checks import proxy
 from doctor_checks.proxy import Kind, Look
 from launcher import client_settings, no_proxy, print_env
 from launcher.command import main as claude_foundry
@@ -27,7 +28,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class Printed:
     """What `--print-env` said."""
 
-    def __init__(self, home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], given: Mapping[str, str]):
+    def __init__(
+        self, home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], given: Mapping[str, str]
+    ) -> None:
         environment = {
             "HOME": str(home),
             "FOUNDRY_COMPRESS_CONFDIR": str(home / "certs"),
@@ -169,7 +172,7 @@ def test_a_proxy_that_does_not_answer_is_one_line(home: Path, capsys: pytest.Cap
 def test_what_answers_there(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, seen: Look, says: str | None
 ) -> None:
-    monkeypatch.setattr(print_env.proxy_check, "look", lambda *_: seen)
+    monkeypatch.setattr(proxy, "look", lambda *_: seen)
     assert Printed(home, capsys, ["--print-env", "sh"], {}).said == ([says] if says else [])
 
 
