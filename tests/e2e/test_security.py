@@ -1,0 +1,127 @@
+"""What docs/security.md claims of the running proxy, tried by somebody who means harm."""
+
+from __future__ import annotations
+
+import base64
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import plain
+from tests.e2e.conftest import HARNESS
+from tests.e2e.mitmdump import ADDON, Mitmdump, free_port, wait_for
+from tests.e2e.mitmweb import ask, web_options
+
+pytestmark = pytest.mark.e2e
+
+PASSWORD = "name:planted"
+AUTHORIZATION = f"Proxy-Authorization: Basic {base64.b64encode(PASSWORD.encode()).decode()}"
+
+
+def address_for_others() -> str:
+    """An address of this machine that is not loopback; connecting a datagram socket sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        return str(probe.getsockname()[0])
+
+
+def get(address: str, port: int, *headers: str, target: str = "http://foundry.local/ready") -> int:
+    """The status that the proxy at `address` answers with; 0 if it hangs up without an answer, -1 if nobody listens."""
+    raw = "\r\n".join([f"GET {target} HTTP/1.1", "Host: foundry.local", *headers]).encode() + b"\r\n\r\n"
+    try:
+        connection = socket.create_connection((address, port), timeout=20)
+    except ConnectionRefusedError:
+        return -1
+    with connection:
+        try:
+            connection.sendall(raw)
+            answer = connection.recv(1000)
+        except ConnectionError:
+            return 0
+        return int(answer.split()[1]) if answer else 0
+
+
+# Where it listens
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments", "remedy"),
+    [
+        ({"listen_host": "0.0.0.0"}, (), "set proxyauth to @FILE"),
+        ({"listen_host": "::"}, (), "set proxyauth to @FILE"),
+        ({"listen_host": "0.0.0.0", "proxyauth": "any"}, (), "proxyauth=any takes every password"),
+        ({}, ("--mode", "regular@0.0.0.0:{port}"), "set proxyauth to @FILE"),
+        ({"listen_host": None}, ("--mode", "reverse:https://made-up.openai.azure.com@0.0.0.0:{port}"), "set proxyauth"),
+    ],
+)
+def test_beyond_loopback_it_does_not_start_without_a_password(
+    options: dict[str, str | None], arguments: tuple[str, ...], remedy: str, tmp_path: Path
+) -> None:
+    given = [part.format(port=free_port()) for part in arguments]
+    proxy = Mitmdump(tmp_path, options=options, arguments=given)
+    assert proxy.exit_code() == 1
+    (line,) = (line for line in proxy.log().splitlines() if "would listen on" in line)
+    assert remedy in line
+    assert "Traceback" not in proxy.log()
+
+
+def test_with_a_password_it_serves_others_who_give_it(tmp_path: Path) -> None:
+    """As in a container, where it has to listen on every interface."""
+    proxy = Mitmdump(tmp_path, options={"listen_host": "0.0.0.0", "proxyauth": PASSWORD})
+    with proxy.launched():
+        assert proxy.logged("mode balanced")
+        address = address_for_others()
+        assert get(address, proxy.port) == 407
+        assert get(address, proxy.port, AUTHORIZATION) == 200
+        assert get(address, proxy.port, AUTHORIZATION.replace("Basic ", "Basic x")) == 407
+        assert get(address, proxy.port, target="http://other.example/") == 407
+        connect = b"CONNECT made-up.openai.azure.com:443 HTTP/1.1\r\nHost: made-up.openai.azure.com:443\r\n\r\n"
+        assert plain(proxy.port, connect).status == 407  # loopback is no exception
+        assert PASSWORD.partition(":")[2] not in proxy.log()
+
+
+def test_in_reverse_mode_the_password_is_asked_for_as_well(tmp_path: Path) -> None:
+    mode = f"reverse:http://127.0.0.1:{free_port()}"  # where nobody listens
+    options: dict[str, str | None] = {"listen_host": "0.0.0.0", "proxyauth": PASSWORD}
+    options["connection_strategy"] = "lazy"  # else it connects to where nobody listens before it asks
+    proxy = Mitmdump(tmp_path, options=options, arguments=["--mode", mode])
+    with proxy.launched():
+        assert proxy.logged("mode balanced")
+        address = address_for_others()
+        assert get(address, proxy.port, target="/") == 401
+        assert get(address, proxy.port, AUTHORIZATION, target="/") == 401  # here it is a server's, not a proxy's
+        assert get(address, proxy.port, AUTHORIZATION.removeprefix("Proxy-"), target="/") == 502
+
+
+def test_a_change_that_would_open_it_is_undone(tmp_path: Path) -> None:
+    port, other = free_port(), free_port()
+    options: dict[str, str | None] = {"termlog_verbosity": "debug", **web_options(port)}
+    with Mitmdump(tmp_path, options=options, program="mitmweb") as proxy:
+        address = address_for_others()
+
+        def change(name: str, *value: str) -> Any:
+            return ask(port, "/commands/set", {"arguments": [name, *value]})
+
+        for name, value in (("listen_host", "0.0.0.0"), ("mode", f"regular@0.0.0.0:{other}")):
+            before = ask(port, "/options")[name]["value"]
+            assert "set proxyauth" in change(name, value)["error"]
+            assert ask(port, "/options")[name]["value"] == before
+        assert wait_for(lambda: get("127.0.0.1", proxy.port) == 200)
+        assert [get(address, there) for there in (proxy.port, other)] == [-1, -1]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_who_comes_while_it_starts_is_not_served(tmp_path: Path, *, is_known: bool) -> None:
+    """mitmproxy opens its port on every interface before it loads scripts, if nobody gave it an address."""
+    answer = tmp_path / "answer"
+    variables = {"EARLY_FROM": "127.0.0.1" if is_known else address_for_others(), "EARLY_ANSWER": str(answer)}
+    scripts = (HARNESS / "early_client.py", ADDON)
+    with Mitmdump(tmp_path, *scripts, options={"listen_host": None}, environment=variables) as proxy:
+        assert proxy.logged(f"listening at 127.0.0.1:{proxy.port}")
+        assert answer.read_bytes()[:12] == (b"HTTP/1.1 200" if is_known else b"")
+        assert ("client kill connection" in proxy.log()) is not is_known
