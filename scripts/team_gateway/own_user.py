@@ -1,0 +1,83 @@
+"""The user as whom the proxy's own machine asks it: made at each start, known to nobody else.
+
+Without one, whoever looks whether the proxy works would have to know somebody's password.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import secrets
+import stat
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+__all__ = ["FOLDER_VARIABLE", "FolderError", "OwnUser", "folder", "put", "read"]
+
+FOLDER_VARIABLE = "FOUNDRY_GATEWAY_RUN_DIR"
+"""Names the folder; two proxies of one user on one machine need two of them."""
+
+_FILE = "own-user.json"
+
+
+class FolderError(Exception):
+    """The folder cannot be used; one line that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnUser:
+    """What it takes to ask the proxy: where it is, as whom, and which process must answer."""
+
+    host: str
+    port: int
+    name: str
+    password: str
+    pid: int
+
+    @property
+    def authorization(self) -> str:
+        """The value of the header Proxy-Authorization."""
+        return "Basic " + base64.b64encode(f"{self.name}:{self.password}".encode()).decode()
+
+
+def folder(environment: Mapping[str, str]) -> Path:
+    """Where the proxy of this user keeps what goes with it."""
+    return Path(environment.get(FOLDER_VARIABLE) or Path(tempfile.gettempdir()) / f"foundry-gateway-{os.getuid()}")
+
+
+def read(place: Path) -> OwnUser | None:
+    """The user that was put in the folder `place`; None if there is none that can be read."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return OwnUser(**json.loads((place / _FILE).read_text(encoding="utf-8")))
+    return None
+
+
+def put(place: Path, user: OwnUser, users: str) -> Path:
+    """Write `user`, and the htpasswd lines `users`, into `place`; return the file with the latter.
+
+    Nobody else can read either. Raises FolderError.
+    """
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = place.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            raise FolderError(f"{place} is somebody else's: name another folder in {FOLDER_VARIABLE}")
+        place.chmod(0o700)
+        _write(place / _FILE, json.dumps(asdict(user)))
+        return _write(place / "users", users)
+    except OSError as error:
+        raise FolderError(
+            f"{place} cannot be written ({error.strerror}): mount a tmpfs at /tmp, or name another folder in "
+            f"{FOLDER_VARIABLE}"
+        ) from None
+
+
+def _write(file: Path, text: str) -> Path:
+    fresh = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+        opened.write(text)
+    return fresh.replace(file)
