@@ -1,9 +1,13 @@
-"""Where this proxy may listen, and who may come: nobody from another machine who has not given a password.
+"""Where this proxy may listen, and who may come: nobody from another machine without a password, and not itself.
 
 mitmproxy serves whoever can reach it and connects to whatever they name. On loopback these are the programs of this
 machine; beyond it, that is an open proxy. So an address beyond loopback needs `proxyauth`, in a mode where mitmproxy
 asks for it. Without that mitmproxy ends at its start, and a later change is undone; whoever comes meanwhile is not
 served.
+
+Any page in a browser can send a request to a port on loopback, under a name of its own that leads there. mitmproxy
+would connect to that name, which is itself, and again, without end: so a request that has come from here goes no
+further.
 """
 
 from __future__ import annotations
@@ -11,10 +15,12 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import Iterator
+from http import HTTPStatus
 
-from mitmproxy import ctx
+from mitmproxy import ctx, http
 from mitmproxy.connection import Client
 from mitmproxy.exceptions import OptionsError
+from mitmproxy.master import Master
 from mitmproxy.optmanager import OptManager
 from mitmproxy.proxy.mode_specs import (
     LocalMode,
@@ -27,6 +33,7 @@ from mitmproxy.proxy.mode_specs import (
     UpstreamMode,
     WireGuardMode,
 )
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 __all__ = ["Listening", "exposed", "is_loopback"]
 
@@ -96,11 +103,18 @@ def _value(options: OptManager, name: str) -> object:
     return getattr(options, name) if name in options else None
 
 
+def _ports(master: Master) -> set[int]:
+    """The ports on which this process listens."""
+    proxyserver = master.addons.get("proxyserver")
+    return {address[1] for address in proxyserver.listen_addrs()} if proxyserver else set()
+
+
 class Listening:
     """An addon of its own."""
 
     def __init__(self) -> None:
         self._is_running = False
+        self._from_here: set[tuple[str, int]] = set()  # where connections to our own ports come from
 
     def configure(self, updated: set[str]) -> None:
         """End mitmproxy at its start if it would serve everybody; later, undo the change."""
@@ -126,3 +140,22 @@ class Listening:
             return
         if not is_loopback(client.sockname[0] if client.sockname else ""):
             client.error = "came from another machine and was asked for no password"
+
+    def server_connected(self, data: ServerConnectionHookData) -> None:
+        """Note a connection that may lead back here."""
+        there, here = data.server.peername, data.server.sockname
+        if there and here and there[1] in _ports(ctx.master):
+            self._from_here.add((here[0], here[1]))
+
+    def server_disconnected(self, data: ServerConnectionHookData) -> None:
+        """Forget it."""
+        if here := data.server.sockname:
+            self._from_here.discard((here[0], here[1]))
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Answer what this proxy has sent to itself."""
+        came_from = flow.client_conn.peername
+        if self._from_here and came_from and (came_from[0], came_from[1]) in self._from_here:
+            flow.response = http.Response.make(
+                HTTPStatus.LOOP_DETECTED, b"This name leads to the proxy itself.\n", {"Content-Type": "text/plain"}
+            )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mitmproxy.addons import next_layer, proxyauth, proxyserver
 from mitmproxy.exceptions import OptionsError
 from mitmproxy.proxy.mode_specs import ProxyMode
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.test import taddons, tflow
 
 from listening import Listening, exposed, is_loopback
@@ -190,3 +191,60 @@ def test_a_client_without_an_address_is_not_served() -> None:
     client.sockname = None  # type: ignore[assignment]  # mitmproxy has it so for some clients
     Listening().client_connected(client)
     assert client.error
+
+
+# What comes from the proxy itself
+
+OWN_PORT = 8080
+
+
+@pytest.fixture
+def listening(context: taddons.context, monkeypatch: pytest.MonkeyPatch) -> Listening:
+    server = context.master.addons.get("proxyserver")
+    monkeypatch.setattr(server, "listen_addrs", lambda: [("127.0.0.1", OWN_PORT)])
+    return Listening()
+
+
+def connection(port: int, here: tuple[str, int] | None = ("127.0.0.1", 50_000)) -> ServerConnectionHookData:
+    """A connection of the proxy's to a server on `port`, from `here`."""
+    server = tflow.tserver_conn()
+    server.peername, server.sockname = ("127.0.0.1", port), here
+    return ServerConnectionHookData(client=tflow.tclient_conn(), server=server)
+
+
+def answer_to(listening: Listening, *peer: object) -> int | None:
+    """The status with which a request from `peer` is answered; None if it is let through."""
+    flow = tflow.tflow()
+    flow.client_conn.peername = peer  # type: ignore[assignment]  # some have no address
+    listening.requestheaders(flow)
+    return flow.response.status_code if flow.response else None
+
+
+def test_a_request_that_the_proxy_has_sent_to_itself_goes_no_further(listening: Listening) -> None:
+    assert answer_to(listening, "127.0.0.1", 50_000) is None
+    listening.server_connected(data := connection(OWN_PORT))
+    assert answer_to(listening, "127.0.0.1", 50_000) == 508
+    assert answer_to(listening, "127.0.0.1", 50_001) is None
+    assert answer_to(listening, "192.0.2.1", 50_000) is None
+    assert answer_to(listening) is None
+    listening.server_disconnected(data)
+    assert answer_to(listening, "127.0.0.1", 50_000) is None
+
+
+def test_addresses_of_ipv6_are_known_by_host_and_port(listening: Listening) -> None:
+    listening.server_connected(connection(OWN_PORT, ("::1", 50_000, 0, 0)))  # type: ignore[arg-type]  # asyncio's form
+    assert answer_to(listening, "::1", 50_000, 0, 0) == 508
+
+
+def test_connections_to_other_ports_are_not_noted(listening: Listening) -> None:
+    listening.server_connected(connection(443))
+    listening.server_connected(connection(OWN_PORT, None))
+    listening.server_disconnected(connection(OWN_PORT, None))
+    assert answer_to(listening, "127.0.0.1", 50_000) is None
+
+
+def test_a_mitmproxy_that_does_not_listen_has_no_circle() -> None:
+    with taddons.context():
+        listening = Listening()
+        listening.server_connected(connection(OWN_PORT))
+        assert answer_to(listening, "127.0.0.1", 50_000) is None

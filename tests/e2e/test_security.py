@@ -125,3 +125,15 @@ def test_who_comes_while_it_starts_is_not_served(tmp_path: Path, *, is_known: bo
         assert proxy.logged(f"listening at 127.0.0.1:{proxy.port}")
         assert answer.read_bytes()[:12] == (b"HTTP/1.1 200" if is_known else b"")
         assert ("client kill connection" in proxy.log()) is not is_known
+
+
+# What a page in a browser can do, which can send requests to any port under any name
+
+
+@pytest.mark.parametrize("form", ["/", "http://127.1:{port}/"])
+def test_a_name_that_leads_to_the_proxy_itself_makes_no_circle(form: str, tmp_path: Path) -> None:
+    """One such request made thousands of connections within seconds; mitmproxy knows 127.0.0.1 and localhost only."""
+    with Mitmdump(tmp_path) as proxy:
+        raw = f"GET {form.format(port=proxy.port)} HTTP/1.1\r\nHost: 127.1:{proxy.port}\r\n\r\n"
+        assert plain(proxy.port, raw.encode()).status == 508
+        assert proxy.log().count("server connect 127.1:") == 1
