@@ -18,6 +18,7 @@ from typing import Any
 
 import host_rules
 from foundry_options import HOLDOUT_DECIMALS, KEEP_DAYS, KEEP_MB, Mode
+from provider_hosts import PROVIDERS
 
 __all__ = ["POLICY_FILE", "CompanyPolicy", "PolicyError", "in_force", "load"]
 
@@ -56,8 +57,9 @@ class CompanyPolicy:
     """What the file says; None where it says nothing of it.
 
     `modes` are those that are allowed, `mode` is the one for who chooses none. `extra_hosts` are normalised names that
-    stand for Foundry too; unless `may_add_hosts`, users may name no others. `keep_days` and `keep_mb` are the most that
-    the ledger may keep. `holdout` is a share from 0 to 1 that the user can only leave as it is.
+    stand for Foundry too; unless `may_add_hosts`, users may name no others. `providers` are those beside Foundry that
+    users may name; where the file does not say, all or none, as `may_add_hosts` has it. `keep_days` and `keep_mb` are
+    the most that the ledger may keep. `holdout` is a share from 0 to 1 that the user can only leave as it is.
     `is_locked`: the current user could not change the file, as far as can be told; see `docs/policy.md`.
     `error`: why the file cannot be used; then nothing is rewritten.
     """
@@ -68,6 +70,7 @@ class CompanyPolicy:
     mode: str | None = None
     extra_hosts: tuple[str, ...] = ()
     may_add_hosts: bool = True
+    providers: tuple[str, ...] | None = None
     keep_days: int | None = None
     keep_mb: int | None = None
     holdout: float | None = None
@@ -85,6 +88,8 @@ class CompanyPolicy:
         if self.extra_hosts or not self.may_add_hosts:
             others = "" if self.may_add_hosts else "no others" if self.extra_hosts else "none but Foundry's own"
             said.append("hosts " + ", ".join(filter(None, (" ".join(self.extra_hosts), others))))
+        if self.providers is not None:
+            said.append(f"providers beside Foundry {' '.join(self.providers) or 'none'}")
         bounds = [f"{most} {unit}" for most, unit in ((self.keep_days, "days"), (self.keep_mb, "MB")) if most]
         if bounds:
             said.append(f"ledger up to {' and '.join(bounds)}")
@@ -122,6 +127,16 @@ class CompanyPolicy:
         """The line that refuses the first of `hosts` that users may not name; empty if there is none."""
         own = f"no host but Foundry's own{''.join(f', {host}' for host in self.extra_hosts)}"
         return next((self.refusal(name, ascii(host), own) for host in self.refused_hosts(hosts)), "")
+
+    def allowed_providers(self) -> tuple[str, ...]:
+        """Those beside Foundry that users may name."""
+        return self.providers if self.providers is not None else PROVIDERS if self.may_add_hosts else ()
+
+    def refused_provider(self, name: str, providers: Iterable[str]) -> str:
+        """The line that refuses the first of `providers` (one region's, perhaps) that users may not name; or empty."""
+        allowed = self.allowed_providers()
+        refused = (one for one in providers if one.partition(":")[0] not in allowed)
+        return next((self.refusal(name, ascii(one), " and ".join(allowed) or "none") for one in refused), "")
 
 
 def in_force(path: Path | None = None) -> CompanyPolicy | None:
@@ -195,6 +210,13 @@ def _hosts(key: str, value: object) -> tuple[str, ...]:
     return tuple(sorted(host for host in hosts if not host_rules.is_foundry_host(host)))
 
 
+def _providers(key: str, value: object) -> tuple[str, ...]:
+    named = set(_strings(key, value))
+    for one in sorted(named.difference(PROVIDERS)):
+        raise ValueError(f"{key}: {_shown(one)} is not possible; allowed are {', '.join(PROVIDERS)}")
+    return tuple(sorted(named))
+
+
 def _strings(key: str, value: object) -> list[str]:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return value
@@ -229,6 +251,7 @@ _KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "mode": _mode,
     "extra_hosts": _hosts,
     "may_add_hosts": _truth,
+    "providers": _providers,
     "keep_days": _whole(KEEP_DAYS),
     "keep_mb": _whole(KEEP_MB),
     "holdout": _share,

@@ -27,19 +27,19 @@ CLIENT_LEFT = "Client disconnected."
 class Connections:
     """An addon of its own.
 
-    `is_foundry` tells of a host whether its connections are ours to look into, `looks_in` whether that is done now.
+    `in_scope` tells of a host whether its connections are ours to look into, `looks_in` whether that is done now.
     """
 
     def __init__(
         self,
         notices: Notices,
         arrivals: Arrivals,
-        is_foundry: Callable[[str], bool],
+        in_scope: Callable[[str], bool],
         looks_in: Callable[[], bool],
     ) -> None:
         self._notices = notices
         self._arrivals = arrivals
-        self._is_foundry = is_foundry
+        self._in_scope = in_scope
         self._looks_in = looks_in
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
@@ -47,7 +47,7 @@ class Connections:
         with self._fail_open("http_connect"):
             if is_local_host(flow.request.host):
                 forbid_connect(flow)
-            elif self._is_foundry(flow.request.host):
+            elif self._in_scope(flow.request.host):
                 self._arrivals.foundry()  # even if no connection comes of it
 
     def http_connect_error(self, flow: http.HTTPFlow) -> None:
@@ -60,7 +60,7 @@ class Connections:
         with self._fail_open("next_layer"):
             context = nextlayer.context
             in_tunnel = isinstance(context.client.proxy_mode, RegularMode | UpstreamMode) and context.server.address
-            if nextlayer.layer or not in_tunnel or self._is_foundry(_destination(context)):
+            if nextlayer.layer or not in_tunnel or self._in_scope(_destination(context)):
                 return
             if not nextlayer.data_client().startswith(b"\x16"):  # TLS goes on to tls_clienthello
                 nextlayer.layer = TCPLayer(context, ignore=True)
@@ -73,7 +73,7 @@ class Connections:
             if data.context.server.address is None:
                 return  # the client speaks TLS to the proxy itself; where it wants to go comes inside
             host = _destination(data.context)
-            if self._is_foundry(host) and self._looks_in():
+            if self._in_scope(host) and self._looks_in():
                 leaf_certificate.prepare(ctx.master, host)
                 self._arrivals.foundry()
                 look_into = True
@@ -87,7 +87,7 @@ class Connections:
         with self._fail_open("tls_failed_client"):
             host, error = _destination(data.context), data.conn.error or ""
             refused = "certificate" in error or "unknown ca" in error or error == "connection closed"
-            if refused and self._is_foundry(host):
+            if refused and self._in_scope(host):
                 self._notices.client_refuses_certificate(host, error)
 
     def look_for_upstream_error(self, flow: http.HTTPFlow, host: str) -> None:
@@ -96,7 +96,7 @@ class Connections:
         said = flow.error.msg if flow.error and flow.error.msg != CLIENT_LEFT else ""
         unreached = said.startswith("Upstream proxy ") or not flow.server_conn.timestamp_tcp_setup
         error = flow.server_conn.error or (said if unreached else "")
-        if error and self._is_foundry(host):
+        if error and self._in_scope(host):
             self._notices.foundry_out_of_reach(host_rules.normalise_host(host), error)
 
     def _fail_open(self, hook: str) -> AbstractContextManager[None]:

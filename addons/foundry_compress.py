@@ -38,6 +38,7 @@ import mode_switch  # noqa: E402
 from arrivals import Arrivals  # noqa: E402
 from billing.accounts import Account  # noqa: E402
 from billing.ledger import LEDGER_FILE, Ledger  # noqa: E402
+from body_signature import covers_body  # noqa: E402
 from bookkeeper import Bookkeeper, Pending, session_of  # noqa: E402
 from certificate_authority import Authority, AuthorityError, ensure  # noqa: E402
 from company_policy import CompanyPolicy  # noqa: E402
@@ -45,12 +46,13 @@ from connections import CLIENT_LEFT, Connections  # noqa: E402
 from conversations import Sent  # noqa: E402
 from fail_open import fail_open  # noqa: E402
 from foundry_options import Mode, Settings  # noqa: E402
+from host_rules import Scope  # noqa: E402
 from listening import Listening  # noqa: E402
 from local_site import Live, Point, Site, is_local_host  # noqa: E402
 from notices import Notices  # noqa: E402
 from request_log import log_request  # noqa: E402
 from request_rewriter import RequestRewriter  # noqa: E402
-from treatment import UNKNOWN_FORMAT, Treatment  # noqa: E402
+from treatment import SIGNED, UNKNOWN_FORMAT, Treatment  # noqa: E402
 from web_view import Commands, WebView  # noqa: E402
 
 VERSION = "0.1.0"
@@ -68,6 +70,7 @@ class FoundryCompress:
 
     def __init__(self) -> None:
         self._settings: Settings | None = None  # None: refused, and mitmproxy is about to end
+        self._scope = Scope()
         self._policy: CompanyPolicy | None = None
         self._authority: Authority | None = None
         self._authority_for: tuple[Path, tuple[str, ...]] | None = None
@@ -82,7 +85,7 @@ class FoundryCompress:
         self._is_running = False
         self._web_view = WebView()
         self._arrivals = Arrivals(self._notices, lambda: self._mode is not Mode.OFF, self._address)
-        self.connections = Connections(self._notices, self._arrivals, self._is_foundry, lambda: self._looks_in)
+        self.connections = Connections(self._notices, self._arrivals, self._in_scope, lambda: self._looks_in)
         # mitmproxy's: what comes with us
         self.addons = [Listening(), self.connections, Commands(self._web_view.pairs, self.stats, self.set_mode)]
 
@@ -105,12 +108,12 @@ class FoundryCompress:
                     raise OptionsError(str(error)) from None
                 logger.error(error)  # noqa: TRY400 - a traceback would bury the line; an error logged at start ends it
         if self._settings and updated & (foundry_options.OPTION_NAMES | mitmproxy_settings.OBSTACLE_OPTIONS):
-            for line in mitmproxy_settings.obstacles(ctx.options, self._extra_hosts):
+            for line in mitmproxy_settings.obstacles(ctx.options, self._settings.extra_hosts):
                 self._notices.say(line)
 
     def _apply(self, settings: Settings) -> None:
-        self._use_authority(settings.extra_hosts)
-        before, self._settings = self._settings, settings
+        self._use_authority(settings.scope.names)
+        before, self._settings, self._scope = self._settings, settings, settings.scope
         if self._rewriter is None:
             self._rewriter = RequestRewriter(settings, self._notices)
         else:
@@ -132,17 +135,17 @@ class FoundryCompress:
         )
         self._bookkeeper = Bookkeeper(ledger, self._live.add)
 
-    def _use_authority(self, extra_hosts: tuple[str, ...]) -> None:
+    def _use_authority(self, further_hosts: tuple[str, ...]) -> None:
         """See to it that the certificate authority exists before mitmproxy looks for it, and let mitmproxy look."""
         own = not mitmproxy_settings.is_given(ctx.options, "confdir")
         directory = OWN_CONFDIR if own else Path(ctx.options.confdir).expanduser()
-        if self._authority_for == (directory, extra_hosts):
+        if self._authority_for == (directory, further_hosts):
             return
-        authority = ensure(directory, extra_hosts)
+        authority = ensure(directory, further_hosts)
         if not authority.constrained and mitmproxy_settings.discard_authority_just_made(directory):
-            authority = ensure(directory, extra_hosts)
+            authority = ensure(directory, further_hosts)
         self._authority = authority
-        self._authority_for = (directory, extra_hosts)  # before the next line, which leads here again
+        self._authority_for = (directory, further_hosts)  # before the next line, which leads here again
         ctx.options.update(confdir=str(directory))
         if own:
             self._set_for_user["confdir"] = directory
@@ -194,7 +197,7 @@ class FoundryCompress:
             "Foundry Compress %s: mode %s; scope %s; certificate authority %s, clients trust %s; state in %s%s",
             VERSION,
             self._mode,
-            " ".join((host_rules.FOUNDRY_SCOPE, *self._extra_hosts)),
+            self._scope,
             "for these hosts only" if self._authority and self._authority.constrained else "FOR EVERY HOST",
             self._notices.certificate,
             self._settings.state_dir,
@@ -210,7 +213,7 @@ class FoundryCompress:
         with self._fail_open("requestheaders"):
             if _is_settled(flow) or flow.is_replay or is_local_host(flow.request.host):
                 return
-            if not self._is_foundry(_host(flow)):
+            if not self._in_scope(_host(flow)):
                 flow.request.stream = True
                 self._arrivals.other()
 
@@ -256,14 +259,19 @@ class FoundryCompress:
         host = _host(flow)
         if flow.request.method != "POST" or self._rewriter is None or self._bookkeeper is None or not self._looks_in:
             return
-        if not self._is_foundry(host):
+        if not self._in_scope(host):
             return
         started = time.perf_counter()
         self._arrivals.foundry()
-        endpoint = host_rules.endpoint(host, flow.request.path, self._extra_hosts)
+        endpoint = self._scope.endpoint(host, flow.request.path)
+        if endpoint is None and self._scope.provider(host):
+            return  # their hosts serve much else
         if endpoint is None:
             self._notices.unknown_format(host, flow.request.path)
             treatment = Treatment(UNKNOWN_FORMAT)
+        elif covers_body(flow.request):
+            self._notices.signed_body(host)
+            treatment = Treatment(SIGNED)
         else:
             treatment, sent = await self._rewriter.treat(flow.request, endpoint, session_of(flow.request))
             self._unsettled[flow] = sent
@@ -297,7 +305,7 @@ class FoundryCompress:
             "version": VERSION,
             "mode": self._mode,
             "pid": os.getpid(),
-            "extra_hosts": list(self._extra_hosts),
+            "extra_hosts": list(self._scope.extra_hosts),
         }
 
     def stats(self) -> dict[str, object]:
@@ -337,12 +345,8 @@ class FoundryCompress:
         """Whether requests are looked at. When the mode has become off they are as long as that costs less than not."""
         return self._mode is not Mode.OFF or bool(self._bookkeeper and self._bookkeeper.warm())
 
-    @property
-    def _extra_hosts(self) -> tuple[str, ...]:
-        return self._settings.extra_hosts if self._settings else ()
-
-    def _is_foundry(self, host: str) -> bool:
-        return host_rules.is_foundry_host(host, self._extra_hosts)
+    def _in_scope(self, host: str) -> bool:
+        return self._scope.includes(host)
 
     def _address(self) -> str:
         """Where clients come to."""

@@ -17,7 +17,9 @@ from mitmproxy.exceptions import OptionsError
 
 import host_rules
 from compression_engine import Setting
+from host_rules import Scope
 from mitmproxy_settings import is_given
+from provider_hosts import NAMED_PROVIDERS, named_provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,7 +61,7 @@ class Settings:
 
     `extra_hosts` are normalised names, sorted; `cache_lifetime` is in seconds, None: as each request asks; `recent` and
     `least` are tokens, see `compression_engine.Setting`; `holdout` is a share from 0 to 1; `keep_days` and `keep_mb`
-    bound the ledger.
+    bound the ledger; `providers` are others that serve Claude, as `provider_hosts.named_provider` returns them, sorted.
     """
 
     mode: Mode
@@ -72,6 +74,12 @@ class Settings:
     holdout: float = 0.0
     keep_days: int = 90
     keep_mb: int = 256
+    providers: tuple[str, ...] = ()
+
+    @property
+    def scope(self) -> Scope:
+        """Whose connections are looked into."""
+        return Scope(self.extra_hosts, self.providers)
 
 
 _DECLARED: tuple[tuple[str, str, str], ...] = (
@@ -84,6 +92,11 @@ _DECLARED: tuple[tuple[str, str, str], ...] = (
         "foundry_extra_hosts",
         "",
         f"Further hosts that stand for Foundry, with commas between. The host of {BASE_URL_VARIABLE} is added.",
+    ),
+    (
+        "foundry_providers",
+        "",
+        f"Others that serve Claude, whose requests are treated as well: {NAMED_PROVIDERS}.",
     ),
     (
         "foundry_memory_mb",
@@ -185,6 +198,7 @@ def read_settings(options: OptManager, environment: Mapping[str, str], policy: C
     settings = Settings(
         mode=Mode(_one_of("foundry_mode", options.foundry_mode, Mode)),
         extra_hosts=_sorted_hosts(host for hosts in named.values() for host in hosts),
+        providers=tuple(sorted({_provider(item) for item in _listed(options.foundry_providers)})),
         memory_bytes=_number("foundry_memory_mb", options.foundry_memory_mb, _MEMORY_MB) * 1024 * 1024,
         cache_lifetime=_cache_lifetime(options.foundry_cache_ttl),
         state_dir=_state_dir(options.foundry_state_dir),
@@ -201,6 +215,8 @@ def read_settings(options: OptManager, environment: Mapping[str, str], policy: C
     for source, hosts in named.items():
         if refused := policy.refused_host(source, hosts):
             raise OptionsError(refused)
+    if refused := policy.refused_provider("foundry_providers", settings.providers):
+        raise OptionsError(refused)
     return _within(policy, settings, options)
 
 
@@ -285,6 +301,12 @@ def _extra_host(source: str, given: str) -> str:
     if host := host_rules.named_host(given):
         return host
     raise OptionsError(f"{source}: {_shown(given)} is not possible; {_allowed([host_rules.NAMED_HOSTS])}")
+
+
+def _provider(given: str) -> str:
+    if named := named_provider(given):
+        return named
+    raise OptionsError(f"foundry_providers: {_shown(given)} is not possible; {_allowed([NAMED_PROVIDERS])}")
 
 
 def _allowed(values: Iterable[str]) -> str:

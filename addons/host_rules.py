@@ -2,7 +2,8 @@
 
 A host belongs to Foundry when it is a subdomain of one of `FOUNDRY_DOMAINS`, or when it was named as an extra host (an
 API Management gateway, a private-link name). Extra hosts have no wildcards, so that nothing is intercepted that nobody
-named.
+named. Other providers of Claude have bodies of the same shape; theirs are looked into where a person names them
+(`provider_hosts`).
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import ipaddress
 import re
 import urllib.parse
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import provider_hosts
 from compression_engine import WireFormat
 
 if TYPE_CHECKING:
@@ -23,8 +26,8 @@ __all__ = [
     "FOUNDRY_SCOPE",
     "NAMED_HOSTS",
     "Endpoint",
+    "Scope",
     "deployment",
-    "endpoint",
     "is_foundry_host",
     "named_host",
     "normalise_host",
@@ -79,24 +82,50 @@ _PATHS: tuple[tuple[str, Endpoint], ...] = (
     (r"/openai/v1/responses", Endpoint.RESPONSES),
 )
 
-# A gateway may stand at any path, and clients of Anthropic Messages append only `/v1/messages` to its base URL.
-_GATEWAY_PATHS: tuple[tuple[str, Endpoint], ...] = (
-    *((rf"(?:/.*)?{path}", kind) for path, kind in _PATHS),
-    (r"(?:/.*)?/v1/messages", Endpoint.MESSAGES),
-    (r"(?:/.*)?/v1/messages/count_tokens", Endpoint.COUNT_TOKENS),
+_VERTEX_MODELS = r"/projects/[^/]+/locations/[^/]+/publishers/anthropic/models/"
+
+# By the name of the provider. A model of Bedrock's may be an ARN, which has a slash. Where Bedrock is to count tokens,
+# the body stands in base64: that path is not among these.
+_PROVIDER_PATHS: dict[str, tuple[tuple[str, Endpoint], ...]] = {
+    "vertex": (
+        (rf"/v1(?:beta1)?{_VERTEX_MODELS}count-tokens:rawPredict", Endpoint.COUNT_TOKENS),
+        (rf"/v1(?:beta1)?{_VERTEX_MODELS}[^/]+:(?:rawPredict|streamRawPredict)", Endpoint.MESSAGES),
+    ),
+    "bedrock": ((r"/model/[^/]+(?:/[^/]+)?/invoke(?:-with-response-stream)?", Endpoint.MESSAGES),),
+    "anthropic": (
+        (r"/v1/messages", Endpoint.MESSAGES),
+        (r"/v1/messages/count_tokens", Endpoint.COUNT_TOKENS),
+    ),
+}
+
+# A gateway may stand at any path, whoever is behind it, and clients of Anthropic Messages append only `/v1/messages` to
+# its base URL.
+_GATEWAY_PATHS = tuple(
+    (rf"(?:/.*)?{path}", kind) for paths in (_PATHS, *_PROVIDER_PATHS.values()) for path, kind in paths
 )
 
-_FOUNDRY_TABLE = tuple((re.compile(path), kind) for path, kind in _PATHS)
-_GATEWAY_TABLE = tuple((re.compile(path), kind) for path, kind in _GATEWAY_PATHS)
+type _Table = tuple[tuple[re.Pattern[str], Endpoint], ...]
 
 
-_DEPLOYMENT = re.compile(r"/openai/deployments/([^/?]+)/")
+def _table(paths: Collection[tuple[str, Endpoint]]) -> _Table:
+    return tuple((re.compile(path), kind) for path, kind in paths)
+
+
+_FOUNDRY_TABLE = _table(_PATHS)
+_GATEWAY_TABLE = _table(_GATEWAY_PATHS)
+_PROVIDER_TABLES = {name: _table(paths) for name, paths in _PROVIDER_PATHS.items()}
+
+_DEPLOYMENT = re.compile(
+    r"/openai/deployments/([^/?]+)/"
+    rf"|{_VERTEX_MODELS}(?!count-tokens:)([^/?]+):(?:rawPredict|streamRawPredict)(?:\?|$)"
+    r"|/model/([^?]+)/invoke(?:-with-response-stream)?(?:\?|$)"
+)
 
 
 def deployment(path: str) -> str:
     """The deployment that a path names; empty if it names none, since then the body does."""
     found = _DEPLOYMENT.search(path)
-    return urllib.parse.unquote(found[1]) if found else ""
+    return urllib.parse.unquote(found[found.lastindex or 0]) if found else ""
 
 
 def normalise_host(host: str) -> str:
@@ -132,10 +161,42 @@ def is_foundry_host(host: str, extra_hosts: Collection[str] = ()) -> bool:
     return name in extra_hosts or _FOUNDRY_HOST.fullmatch(name) is not None
 
 
-def endpoint(host: str, path: str, extra_hosts: Collection[str] = ()) -> Endpoint | None:
-    """What a request to `host` and `path` (a query may follow it) asks Foundry for; None if that is not known."""
-    if not is_foundry_host(host, extra_hosts):
-        return None
-    table = _GATEWAY_TABLE if normalise_host(host) in extra_hosts else _FOUNDRY_TABLE
-    path = path.partition("?")[0]
-    return next((kind for pattern, kind in table if pattern.fullmatch(path)), None)
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose connections are looked into: Foundry's, and those of the hosts and providers that a person named.
+
+    `extra_hosts` are normalised names (`named_host`), `providers` what `provider_hosts.named_provider` returns.
+    """
+
+    extra_hosts: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The host names for which a certificate authority must be able to vouch, beside Foundry's domains."""
+        return (*self.extra_hosts, *(host for named in self.providers for host in provider_hosts.hosts(named)))
+
+    def includes(self, host: str) -> bool:
+        """Whether connections to `host` (a port may follow it) are looked into."""
+        return is_foundry_host(host, self.extra_hosts) or self.provider(host) != ""
+
+    def provider(self, host: str) -> str:
+        """The provider that `host` belongs to, if that is named; empty for Foundry, its gateways and all others."""
+        name = normalise_host(host)
+        return "" if name in self.extra_hosts else provider_hosts.provider_of(name, self.providers)
+
+    def endpoint(self, host: str, path: str) -> Endpoint | None:
+        """What a request to `host` and `path` (a query may follow it) asks for; None if that is not known."""
+        path = path.partition("?")[0]
+        return next((kind for pattern, kind in self._table(host) if pattern.fullmatch(path)), None)
+
+    def _table(self, host: str) -> _Table:
+        if normalise_host(host) in self.extra_hosts:
+            return _GATEWAY_TABLE
+        if is_foundry_host(host):
+            return _FOUNDRY_TABLE
+        return _PROVIDER_TABLES.get(self.provider(host), ())
+
+    def __str__(self) -> str:
+        """The same for a person to read."""
+        return " ".join((FOUNDRY_SCOPE, *self.extra_hosts, *self.providers))

@@ -69,6 +69,14 @@ class Notices:
             "leave that option out",
         )
 
+    def signed_body(self, host: str) -> None:
+        """A request must arrive as it is, because its signature covers the body."""
+        self._once(
+            "signed-body",
+            f"A request to {host} passed as it was, because AWS's signature covers its body: give the client a Bedrock "
+            "API key instead of AWS credentials, in AWS_BEARER_TOKEN_BEDROCK",
+        )
+
     def unreadable_encoding(self, encoding: str) -> None:
         """A request body is in a content encoding that cannot be undone."""
         self._once(

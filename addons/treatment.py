@@ -19,6 +19,7 @@ __all__ = [
     "OBSERVED",
     "OFF",
     "REWRITTEN",
+    "SIGNED",
     "STREAMED",
     "UNKNOWN_FORMAT",
     "UNREADABLE_ENCODING",
@@ -31,6 +32,7 @@ OBSERVED = "observed"  # would have been rewritten
 HOLDOUT = "holdout"  # one of those that are left alone, for comparison
 OFF = "off"  # the mode was switched off, and the conversation had not been rewritten, or is not any more
 FAILED = "failed"
+SIGNED = "signed"  # with a hash of the body
 STREAMED = "streamed"
 UNKNOWN_FORMAT = "unknown-format"
 UNREADABLE_ENCODING = "unreadable-encoding"
@@ -97,7 +99,7 @@ async def treat(
         notices.streamed_body()
         return Treatment(STREAMED)
     size = len(body)
-    result = await engine.rewrite(body, wire_format, decide, decide.is_routine)
+    result = await engine.rewrite(body, wire_format, decide)
     if isinstance(result, EngineFailure):
         notices.failure("The engine", result.reason)
         return Treatment(FAILED, bytes_before=size, bytes_after=size)

@@ -16,7 +16,7 @@ from company_policy import CompanyPolicy, PolicyError, in_force, load
 from foundry_options import Mode
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "policy.md"
-KEYS = ("modes", "mode", "extra_hosts", "may_add_hosts", "keep_days", "keep_mb", "holdout")
+KEYS = ("modes", "mode", "extra_hosts", "may_add_hosts", "providers", "keep_days", "keep_mb", "holdout")
 
 
 @pytest.fixture
@@ -41,6 +41,7 @@ def test_everything_that_can_be_said(file: Path) -> None:
     file.write_text(
         'modes = ["off", "lossless"]\nmode = "off"\n'
         'extra_hosts = ["https://Gate.Example:8443/x", "b.example", "r.openai.azure.com"]\nmay_add_hosts = false\n'
+        'providers = ["vertex", "bedrock"]\n'
         "keep_days = 30\nkeep_mb = 100\nholdout = 12.5\n"
     )
     assert load() == CompanyPolicy(
@@ -50,6 +51,7 @@ def test_everything_that_can_be_said(file: Path) -> None:
         mode="off",
         extra_hosts=("b.example", "gate.example"),
         may_add_hosts=False,
+        providers=("bedrock", "vertex"),
         keep_days=30,
         keep_mb=100,
         holdout=0.125,
@@ -72,7 +74,8 @@ def test_the_example_of_the_page_can_be_used_and_shows_every_key(file: Path) -> 
     assert policy is not None
     assert policy.describe() == (
         f"company policy {file} (not locked): modes off observe lossless; mode lossless unless another is chosen; "
-        "hosts gateway.example.com, no others; ledger up to 30 days and 100 MB; holdout 10%"
+        "hosts gateway.example.com, no others; providers beside Foundry bedrock; ledger up to 30 days and 100 MB; "
+        "holdout 10%"
     )
     assert all(re.search(rf"^{key} = ", examples[0], re.MULTILINE) for key in company_policy._KEYS)
 
@@ -108,6 +111,9 @@ def test_the_page_names_every_key_and_each_place() -> None:
         ("extra_hosts = [1]", "extra_hosts: [1] is not possible; allowed is a list of texts"),
         ("may_add_hosts = 0", "may_add_hosts: 0 is not possible; allowed are true and false"),
         ('may_add_hosts = "no"', "may_add_hosts: 'no' is not possible; allowed are true and false"),
+        ('providers = ["azure"]', "providers: 'azure' is not possible; allowed are vertex, bedrock, anthropic"),
+        ('providers = ["vertex:us"]', "providers: 'vertex:us' is not possible"),
+        ("providers = true", "providers: True is not possible; allowed is a list of texts"),
         ("keep_days = 0", "keep_days: 0 is not possible; allowed is a whole number from 1 to 3650"),
         ("keep_days = true", "keep_days: True is not possible; allowed is a whole number from 1 to 3650"),
         ("keep_mb = 1.0", "keep_mb: 1.0 is not possible; allowed is a whole number from 1 to 65536"),
@@ -205,6 +211,36 @@ def test_hosts_that_users_may_not_name() -> None:
     assert "hosts a.example" in free.describe()
     none = CompanyPolicy(Path("/p"), is_locked=True, may_add_hosts=False)
     assert none.describe() == "company policy /p (locked): hosts none but Foundry's own"
+
+
+@pytest.mark.parametrize(
+    ("providers", "may_add_hosts", "allowed"),
+    [
+        (None, True, ("vertex", "bedrock", "anthropic")),
+        (None, False, ()),
+        (("bedrock",), True, ("bedrock",)),
+        (("bedrock",), False, ("bedrock",)),
+        ((), True, ()),
+    ],
+)
+def test_providers_that_users_may_name(
+    providers: tuple[str, ...] | None, may_add_hosts: bool, allowed: tuple[str, ...]
+) -> None:
+    policy = CompanyPolicy(Path("/p"), is_locked=True, may_add_hosts=may_add_hosts, providers=providers)
+    assert policy.allowed_providers() == allowed
+    for name in ("vertex", "bedrock:us-east-1", "anthropic"):
+        refused = policy.refused_provider("OPTION", [name])
+        assert (refused == "") is (name.partition(":")[0] in allowed)
+        assert refused in (
+            "",
+            f"OPTION: '{name}' is beyond the company policy in /p; allowed is {' and '.join(allowed) or 'none'}",
+        )
+    assert policy.refused_provider("OPTION", []) == ""
+
+
+def test_a_policy_against_all_providers_is_told_of() -> None:
+    policy = CompanyPolicy(Path("/p"), is_locked=True, providers=())
+    assert policy.describe() == "company policy /p (locked): providers beside Foundry none"
 
 
 # Where it stands

@@ -23,7 +23,8 @@ from mitmproxy.test import taddons, tflow, tutils
 import arrivals
 import request_rewriter
 from billing.usage import Usage
-from compression_engine import Decide, Engine, Outcome, ResultChange, Rewrite, WireFormat
+from certificate_authority import AUTHORITY_FILE, inspect
+from compression_engine import Engine, Outcome, ResultChange, Rewrite, WireFormat
 from connections import CLIENT_LEFT
 from conversations import Standing
 from foundry_compress import VERSION, FoundryCompress
@@ -36,8 +37,7 @@ type Configure = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def _shortening_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    def rewrite(_self: Engine, body: bytes, wire_format: WireFormat, decide: Decide) -> Rewrite:
-        del decide
+    def rewrite(_self: Engine, body: bytes, wire_format: WireFormat, *_: object) -> Rewrite:
         if wire_format is not WireFormat.ANTHROPIC_MESSAGES:
             return Rewrite(body, Outcome.NOTHING_TO_DO)
         return Rewrite(body[1:], Outcome.REWRITTEN, (ResultChange("stub", 9, 6),))
@@ -138,6 +138,66 @@ async def test_an_unknown_format_passes_and_is_told_of_once(
         await _answer(addon, flow)
     assert _stats(addon)["unchanged"] == {"unknown-format": 2}
     assert caplog.text.count("format is not known") == 1
+
+
+BEDROCK = "bedrock-runtime.us-east-1.amazonaws.com"
+INVOKE = "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/invoke"
+
+
+async def test_a_provider_is_treated_like_foundry_once_it_is_named(addon: FoundryCompress) -> None:
+    flow = _flow(BEDROCK, INVOKE, sni=BEDROCK)
+    await addon.request(flow)
+    assert flow.request.content == b"body"
+    assert not _hello(addon, BEDROCK)
+    _options().update(foundry_providers="bedrock:us-east-1")
+    await addon.request(flow)
+    assert flow.request.content == b"ody"
+    assert _hello(addon, BEDROCK)
+
+
+async def test_what_else_a_provider_serves_passes_without_a_word(
+    addon: FoundryCompress, caplog: pytest.LogCaptureFixture
+) -> None:
+    _options().update(foundry_providers="bedrock")
+    caplog.clear()
+    flow = _flow(BEDROCK, "/model/a/converse", sni=BEDROCK)
+    await addon.request(flow)
+    assert flow.request.content == b"body"
+    assert _stats(addon)["requests"] == 0
+    assert caplog.text == ""
+
+
+async def test_a_signed_request_passes_as_it_is_and_why_is_told_once(
+    addon: FoundryCompress, caplog: pytest.LogCaptureFixture
+) -> None:
+    _options().update(foundry_providers="bedrock")
+    for _ in range(2):
+        flow = _flow(BEDROCK, INVOKE, sni=BEDROCK)
+        flow.request.headers["Authorization"] = "AWS4-HMAC-SHA256 Credential=made-up, Signature=00"
+        before = flow.request.get_state()
+        await addon.request(flow)
+        assert flow.request.get_state() == before
+        await _answer(addon, flow)
+    assert _stats(addon)["unchanged"] == {"signed": 2}
+    assert caplog.text.count("signature covers its body") == 1
+    assert "AWS_BEARER_TOKEN_BEDROCK" in caplog.text
+
+
+@pytest.mark.usefixtures("addon")
+async def test_naming_a_provider_issues_the_authority_again_with_the_same_key(tmp_path: Path) -> None:
+    before = inspect(tmp_path)
+    assert before is not None
+    key = (tmp_path / AUTHORITY_FILE).read_text().partition("-----BEGIN CERTIFICATE")[0]
+    _options().update(foundry_providers="bedrock:us-east-1")
+    after = inspect(tmp_path)
+    assert after is not None
+    assert set(after.permitted) - set(before.permitted) == {
+        BEDROCK,
+        "bedrock-runtime-fips.us-east-1.amazonaws.com",
+    }
+    assert (tmp_path / AUTHORITY_FILE).read_text().partition("-----BEGIN CERTIFICATE")[0] == key
+    _options().update(foundry_providers="")
+    assert inspect(tmp_path) == after, "what was permitted once stays permitted"
 
 
 async def test_observe_changes_nothing(addon: FoundryCompress) -> None:

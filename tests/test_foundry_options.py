@@ -97,9 +97,22 @@ def test_hosts_that_are_foundrys_anyway_are_no_extra_hosts(context: taddons.cont
     assert _read(context, environment, foundry_extra_hosts="r.openai.azure.us").extra_hosts == ()
 
 
+def test_providers_beside_foundry(context: taddons.context) -> None:
+    assert _read(context).providers == ()
+    settings = _read(
+        context, foundry_providers="Vertex:US-east5, bedrock  anthropic,bedrock", foundry_extra_hosts="a.b"
+    )
+    assert settings.providers == ("anthropic", "bedrock", "vertex:us-east5")
+    assert settings.scope.includes("us-east5-aiplatform.googleapis.com")
+    assert settings.scope.includes("a.b")
+    assert not settings.scope.includes("us-east4-aiplatform.googleapis.com")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
+        ("foundry_providers", "azure", "'azure' is not possible; allowed are vertex, bedrock and anthropic"),
+        ("foundry_providers", "bedrock,vertex:*", "'vertex:*' is not possible"),
         ("foundry_mode", "Lossless", "'Lossless' is not possible; allowed are off, observe, lossless, balanced"),
         ("foundry_memory_mb", "0", "a whole number from 1 to 65536"),
         ("foundry_memory_mb", "65537", "a whole number from 1 to 65536"),
@@ -236,6 +249,7 @@ def test_what_was_given_within_the_policy_stands(context: taddons.context) -> No
     [
         ("foundry_mode", "balanced", "one of off, observe, lossless"),  # even though it is the default
         ("foundry_extra_hosts", "other.example", "no host but Foundry's own, gate.example"),
+        ("foundry_providers", "bedrock:us-east-1", "none"),
         ("foundry_keep_days", "31", "at most 30"),
         ("foundry_keep_days", "90", "at most 30"),
         ("foundry_keep_mb", "101", "at most 100"),

@@ -7,8 +7,8 @@ from host_rules import (
     FOUNDRY_DOMAINS,
     FOUNDRY_SCOPE,
     Endpoint,
+    Scope,
     deployment,
-    endpoint,
     is_foundry_host,
     named_host,
     normalise_host,
@@ -128,8 +128,8 @@ def test_extra_hosts_match_exactly() -> None:
 )
 def test_paths_of_foundry(path: str, expected: Endpoint | None) -> None:
     for domain in FOUNDRY_DOMAINS:
-        assert endpoint(f"r.{domain}", path) is expected
-    assert endpoint("other.example", path) is None
+        assert Scope().endpoint(f"r.{domain}", path) is expected
+    assert Scope().endpoint("other.example", path) is None
 
 
 @pytest.mark.parametrize(
@@ -141,13 +141,91 @@ def test_paths_of_foundry(path: str, expected: Endpoint | None) -> None:
         ("/team/v1/messages/count_tokens?beta=true", Endpoint.COUNT_TOKENS),
         ("/team/openai/v1/responses", Endpoint.RESPONSES),
         ("/team/openai/deployments/d/chat/completions", Endpoint.CHAT_COMPLETIONS),
+        ("/bedrock/model/us.anthropic.claude-sonnet-4-5-20250929-v1:0/invoke", Endpoint.MESSAGES),
+        ("/v1/projects/p/locations/eu/publishers/anthropic/models/claude-sonnet-5:rawPredict", Endpoint.MESSAGES),
         ("/team/xv1/messages", None),
         ("/v1/messages/batches", None),
         ("/v1/chat/completions", None),
     ],
 )
 def test_gateways_may_stand_at_any_path(path: str, expected: Endpoint | None) -> None:
-    assert endpoint("gateway.example", path, ("gateway.example",)) is expected
+    assert Scope(("gateway.example",)).endpoint("gateway.example", path) is expected
+
+
+VERTEX = "/v1/projects/p-1/locations/us-east5/publishers/anthropic/models"
+
+
+@pytest.mark.parametrize(
+    ("provider", "host", "path", "expected"),
+    [
+        ("vertex", "us-east5-aiplatform.googleapis.com", f"{VERTEX}/claude-x@2025:streamRawPredict", Endpoint.MESSAGES),
+        ("vertex", "aiplatform.googleapis.com", f"{VERTEX}/claude-x:rawPredict?a=b", Endpoint.MESSAGES),
+        ("vertex", "aiplatform.eu.rep.googleapis.com", f"{VERTEX}/count-tokens:rawPredict", Endpoint.COUNT_TOKENS),
+        ("vertex", "aiplatform.googleapis.com", f"{VERTEX}/claude-x:predict", None),
+        ("vertex", "aiplatform.googleapis.com", VERTEX.replace("anthropic", "google") + "/g:rawPredict", None),
+        ("bedrock", "bedrock-runtime.us-east-1.amazonaws.com", "/model/us.claude-v1:0/invoke", Endpoint.MESSAGES),
+        (
+            "bedrock",
+            "bedrock-runtime-fips.us-east-1.amazonaws.com",
+            "/model/us.claude-v1%3A0/invoke-with-response-stream",
+            Endpoint.MESSAGES,
+        ),
+        (
+            "bedrock",
+            "bedrock-runtime.us-east-1.amazonaws.com",
+            "/model/arn:aws:bedrock:us-east-1:1:inference-profile/us.claude-v1:0/invoke",
+            Endpoint.MESSAGES,
+        ),
+        ("bedrock", "bedrock-runtime.us-east-1.amazonaws.com", "/model/a/converse", None),
+        ("bedrock", "bedrock-runtime.us-east-1.amazonaws.com", "/model/a/count-tokens", None),
+        ("bedrock", "bedrock-runtime.us-east-1.amazonaws.com", "/model/a/b/c/invoke", None),
+        ("anthropic", "api.anthropic.com", "/v1/messages?beta=true", Endpoint.MESSAGES),
+        ("anthropic", "api.anthropic.com", "/v1/messages/count_tokens?beta=true", Endpoint.COUNT_TOKENS),
+        ("anthropic", "api.anthropic.com", "/v1/messages/batches", None),
+        ("anthropic", "api.anthropic.com", "/anthropic/v1/messages", None),
+        ("anthropic", "api.anthropic.com", "/api/oauth/claude_cli/roles", None),
+    ],
+)
+def test_paths_of_other_providers(provider: str, host: str, path: str, expected: Endpoint | None) -> None:
+    assert Scope(providers=(provider,)).endpoint(host, path) is expected
+    assert Scope(providers=tuple({"vertex", "bedrock", "anthropic"} - {provider})).endpoint(host, path) is None
+    assert Scope().endpoint(host, path) is None
+    assert Scope(providers=(provider,)).endpoint("other.example", path) is None
+
+
+def test_providers_are_in_scope_where_they_are_named_and_by_their_exact_hosts() -> None:
+    scope = Scope(("gate.example",), ("anthropic", "vertex:us-east5"))
+    assert scope.includes("API.anthropic.com:443")
+    assert scope.includes("us-east5-aiplatform.googleapis.com.")
+    assert scope.includes("r.openai.azure.com")
+    assert scope.includes("gate.example")
+    for host in (
+        *("us-east4-aiplatform.googleapis.com", "bedrock-runtime.us-east-1.amazonaws.com", "console.anthropic.com"),
+        *("x.api.anthropic.com", "api.anthropic.com.evil.example", "oauth2.googleapis.com", ""),
+    ):
+        assert not scope.includes(host)
+    assert [scope.provider(host) for host in ("api.anthropic.com", "r.openai.azure.com", "gate.example")] == [
+        *("anthropic", "", ""),
+    ]
+
+
+def test_a_host_of_a_provider_that_is_named_as_an_extra_host_is_a_gateway() -> None:
+    scope = Scope(("api.anthropic.com",), ("anthropic",))
+    assert scope.provider("api.anthropic.com") == ""
+    assert scope.endpoint("api.anthropic.com", "/x/v1/messages") is Endpoint.MESSAGES
+
+
+def test_what_is_in_scope_is_what_may_be_vouched_for() -> None:
+    """The other way round an authority permits subdomains as well, which nobody is shown a certificate for."""
+    scope = Scope(("gate.example",), ("anthropic", "bedrock", "vertex"))
+    assert all(scope.includes(name) for name in scope.names)
+    assert scope.names[0] == "gate.example"
+    assert len(set(scope.names)) == len(scope.names)
+    assert Scope().names == ()
+
+
+def test_a_scope_for_a_person() -> None:
+    assert str(Scope(("gate.example",), ("bedrock:eu-west-1",))) == f"{FOUNDRY_SCOPE} gate.example bedrock:eu-west-1"
 
 
 def test_wire_formats() -> None:
@@ -166,6 +244,20 @@ def test_wire_formats() -> None:
         ("/gateway/openai/deployments/d-1/chat/completions", "d-1"),
         ("/anthropic/v1/messages", ""),
         ("/openai/v1/responses", ""),
+        (f"{VERTEX}/claude-sonnet-4-5@20250929:streamRawPredict", "claude-sonnet-4-5@20250929"),
+        (f"{VERTEX}/claude-sonnet-4-5%4020250929:rawPredict?x=/model/y/invoke", "claude-sonnet-4-5@20250929"),
+        (f"{VERTEX}/count-tokens:rawPredict", ""),
+        ("/model/us.anthropic.claude-sonnet-4-5-20250929-v1:0/invoke", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+        ("/gate/model/a%3A0/invoke-with-response-stream", "a:0"),
+        (
+            "/model/arn:aws:bedrock:us-east-1:1:inference-profile%2Fus.c/invoke",
+            "arn:aws:bedrock:us-east-1:1:inference-profile/us.c",
+        ),
+        (
+            "/model/arn:aws:bedrock:us-east-1:1:inference-profile/us.c/invoke",
+            "arn:aws:bedrock:us-east-1:1:inference-profile/us.c",
+        ),
+        ("/model/a/converse", ""),
     ],
 )
 def test_the_deployment_that_a_path_names(path: str, name: str) -> None:

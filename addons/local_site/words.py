@@ -21,6 +21,7 @@ OUTCOMES: Mapping[str, str] = {
     "not-understood": "passed through: its body is not of the shape that its format has",
     "unknown-format": "passed through: its path is not known",
     "unreadable-encoding": "passed through: its content encoding cannot be read",
+    "signed": "passed through: AWS's signature covers its body",
     "streamed": "passed through: mitmproxy sent it on before it was complete (stream_large_bodies)",
     "failed": "passed through: the addon made a mistake",
 }

@@ -13,6 +13,7 @@ from treatment import (
     OBSERVED,
     OFF,
     REWRITTEN,
+    SIGNED,
     STREAMED,
     UNKNOWN_FORMAT,
     UNREADABLE_ENCODING,
@@ -33,11 +34,12 @@ _WORDS = {
     HOLDOUT: "as it came: one of the sessions that are left alone for comparison",
     OFF: "as it came: the mode is off",
     FAILED: "passed as it came: something of ours failed, see the log",
+    SIGNED: "passed as it came: AWS's signature covers its body",
     STREAMED: "passed as it came: stream_large_bodies sent it on before it was complete",
     UNKNOWN_FORMAT: "passed as it came: the format of this path is not known",
     UNREADABLE_ENCODING: "passed as it came: its content encoding cannot be read",
 }
-_PASSED = frozenset({"not-understood", FAILED, STREAMED, UNKNOWN_FORMAT, UNREADABLE_ENCODING})
+_PASSED = frozenset({"not-understood", FAILED, SIGNED, STREAMED, UNKNOWN_FORMAT, UNREADABLE_ENCODING})
 
 
 def mark(flow: HTTPFlow, treatment: Treatment, milliseconds: float) -> None:

@@ -17,6 +17,7 @@ __all__ = ["check"]
 
 SOON = dt.timedelta(days=30)  # when the next start replaces it
 RESTART = "then restart the proxy and the client"
+_SHOWN = 5  # hosts beside Foundry's
 
 
 def check(directory: Path, extra_hosts: Sequence[str], now: dt.datetime) -> Iterator[Finding]:
@@ -74,7 +75,8 @@ def judge_scope(authority: Authority, wanted: Iterable[str], directory: Path) ->
             f"start {_make_ca(directory, refused)}, {RESTART}",
         )
     further = [host for host in authority.permitted if host not in host_rules.FOUNDRY_DOMAINS]
-    return ok(name, f"Foundry's hosts{''.join(f', {host}' for host in further)} and no others")
+    shown = further if len(further) <= _SHOWN else [*further[:_SHOWN], f"{len(further) - _SHOWN} more"]
+    return ok(name, f"Foundry's hosts{''.join(f', {host}' for host in shown)} and no others")
 
 
 def judge_key(file: Path) -> Finding:

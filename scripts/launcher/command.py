@@ -26,6 +26,7 @@ Claude Code must be set up for Foundry as usual, in the environment or in "env" 
 Variables of claude-foundry itself, all optional:
   FOUNDRY_COMPRESS_MODE         off, observe, lossless or balanced (the default)
   FOUNDRY_COMPRESS_EXTRA_HOSTS  further host names that stand for Foundry, with commas between
+  FOUNDRY_COMPRESS_PROVIDERS    others that serve Claude, for whose requests it is done too: vertex, bedrock, anthropic
   FOUNDRY_COMPRESS_MEMORY_MB    memory for finished work
   FOUNDRY_COMPRESS_CACHE_TTL    how long the service keeps a prompt cache: auto, 5m, 1h or seconds
   FOUNDRY_COMPRESS_STATE_DIR    folder for what is remembered of conversations

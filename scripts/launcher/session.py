@@ -11,6 +11,7 @@ from pathlib import Path
 import certificate_authority
 import company_policy
 import host_rules
+import provider_hosts
 from demo.stand_in import StandIn
 from launcher import child_environment, client, client_settings, corporate_proxy, foundry_target, no_proxy
 from launcher.closing_line import closing_line
@@ -40,7 +41,8 @@ def run_claude_code(arguments: Sequence[str]) -> int:
     extra_hosts = _extra_hosts(target)
     exceptions = no_proxy.repair(variables, target.host)
     upstream = None if exceptions.everything_was_direct else corporate_proxy.find(variables)
-    authority = certificate_authority.ensure(CONFDIR, extra_hosts)
+    providers = _providers()
+    authority = certificate_authority.ensure(CONFDIR, host_rules.Scope(tuple(extra_hosts), providers).names)
     child_environment.refuse_managed(settings, exceptions, authority.certificate_path)
     for note in (authority.notice, foundry_target.sign_in_note(settings)):
         if note:
@@ -55,7 +57,11 @@ def run_claude_code(arguments: Sequence[str]) -> int:
         asked = ProxySettings(
             confdir=CONFDIR,
             trusted_upstream=trust.upstream,
-            options={**_options(), "foundry_extra_hosts": ",".join(extra_hosts)},
+            options={
+                **_options(),
+                "foundry_extra_hosts": ",".join(extra_hosts),
+                "foundry_providers": ",".join(providers),
+            },
             # The client's base URL is among the extra hosts, wherever it was set; this shell's may be another.
             variables={_BASE_URL: ""},
             corporate_proxy=upstream,
@@ -143,6 +149,20 @@ def _extra_hosts(target: foundry_target.FoundryTarget) -> list[str]:
     if policy:
         hosts += policy.extra_hosts
     return list(dict.fromkeys(hosts))
+
+
+def _providers() -> tuple[str, ...]:
+    variable = f"{OPTION_PREFIX}PROVIDERS"
+    providers = []
+    for given in filter(None, re.split(r"[,\s]+", os.environ.get(variable, ""))):
+        provider = provider_hosts.named_provider(given)
+        if not provider:
+            raise LauncherError(f"{variable}: {given!r} is not possible; allowed are {provider_hosts.NAMED_PROVIDERS}.")
+        providers.append(provider)
+    policy = company_policy.in_force()
+    if policy and (refused := policy.refused_provider(variable, providers)):
+        raise LauncherError(f"{refused}.")
+    return tuple(dict.fromkeys(providers))
 
 
 def _options() -> dict[str, str]:

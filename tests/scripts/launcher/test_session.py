@@ -20,11 +20,30 @@ def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
+def test_providers_come_from_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FOUNDRY_COMPRESS_PROVIDERS", raising=False)
+    assert session._providers() == ()
+    monkeypatch.setenv("FOUNDRY_COMPRESS_PROVIDERS", "Bedrock, vertex:us-east5,bedrock")
+    assert session._providers() == ("bedrock", "vertex:us-east5")
+    monkeypatch.setenv("FOUNDRY_COMPRESS_PROVIDERS", "bedrock,azure")
+    with pytest.raises(LauncherError, match=r"^FOUNDRY_COMPRESS_PROVIDERS: 'azure' is not possible; allowed are "):
+        session._providers()
+
+
+def test_providers_are_held_against_the_policy(monkeypatch: pytest.MonkeyPatch, policy: Path) -> None:
+    policy.write_text('providers = ["vertex"]\n')
+    monkeypatch.setenv("FOUNDRY_COMPRESS_PROVIDERS", "vertex")
+    assert session._providers() == ("vertex",)
+    monkeypatch.setenv("FOUNDRY_COMPRESS_PROVIDERS", "vertex,bedrock")
+    with pytest.raises(LauncherError, match=r"^FOUNDRY_COMPRESS_PROVIDERS: 'bedrock' is beyond the company policy"):
+        session._providers()
+
+
 def test_every_option_has_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in OPTION_NAMES:
         monkeypatch.setenv(f"FOUNDRY_COMPRESS_{name.removeprefix('foundry_').upper()}", "3")
-    # The hosts go through the certificate authority first, and the token is not for those whom the proxy serves.
-    others = {"foundry_extra_hosts", "foundry_token"}
+    # Hosts and providers go through the certificate authority first; the token is not for those whom the proxy serves.
+    others = {"foundry_extra_hosts", "foundry_providers", "foundry_token"}
     assert session._options() == dict.fromkeys(OPTION_NAMES - others, "3")
 
 
