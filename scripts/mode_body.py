@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import getpass
 import http.client
 import json
 import os
 import sys
 import urllib.parse
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from team_gateway import own_user
 
 _SECONDS = 10
 _TOKEN = "FOUNDRY_COMPRESS_TOKEN"  # noqa: S105 - the variable's name
@@ -31,7 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("mode", metavar="MODE", nargs="?", help="off, observe, lossless or balanced")
     parser.add_argument("--now", action="store_true", help="with off: for warm conversations too; says what that costs")
     parser.add_argument(
-        "--proxy", default=os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"), help="default: HTTPS_PROXY"
+        "--proxy",
+        default=os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or _gateway(),
+        help="default: HTTPS_PROXY, or the proxy that scripts/gateway started here",
     )
     options = parser.parse_args(arguments)
     try:
@@ -40,6 +48,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"mode: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _gateway() -> str | None:
+    """The address of this machine's gateway, with its own user; None if none was started."""
+    user = own_user.read(own_user.folder(os.environ))
+    return user.address if user else None
 
 
 def _answer(proxy: str | None, mode: str | None, *, now: bool) -> str:
@@ -60,6 +74,9 @@ def _ask(
     address = urllib.parse.urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     connection = http.client.HTTPConnection(address.hostname or "", address.port or 8080, timeout=_SECONDS)
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    if address.username is not None:
+        given = f"{urllib.parse.unquote(address.username)}:{urllib.parse.unquote(address.password or '')}"
+        headers["Proxy-Authorization"] = f"Basic {base64.b64encode(given.encode()).decode()}"
     try:
         body = None if document is None else json.dumps(document)
         connection.request(method, f"http://foundry.local{path}", body, headers)
@@ -69,6 +86,8 @@ def _ask(
         raise ModeError(f"no proxy answers at {address.hostname}:{address.port} ({error})") from None
     finally:
         connection.close()
+    if answer.status == http.client.PROXY_AUTHENTICATION_REQUIRED:
+        raise ModeError("the proxy wants a name and a password: --proxy http://NAME:PASSWORD@HOST:PORT")
     if answer.status != http.client.OK:
         raise ModeError(said.strip().splitlines()[0] if said.strip() else f"the proxy answered {answer.status}")
     try:

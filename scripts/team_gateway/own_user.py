@@ -39,6 +39,12 @@ class OwnUser:
     pid: int
 
     @property
+    def address(self) -> str:
+        """As a client's HTTPS_PROXY has it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{self.name}:{self.password}@{host}:{self.port}"
+
+    @property
     def authorization(self) -> str:
         """The value of the header Proxy-Authorization."""
         return "Basic " + base64.b64encode(f"{self.name}:{self.password}".encode()).decode()

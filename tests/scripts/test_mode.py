@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from team_gateway import own_user
+from team_gateway.own_user import OwnUser
 from tests.e2e.mitmdump import free_port
 
 BODY_SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "mode_body.py"
@@ -21,6 +23,9 @@ class _Proxy(BaseHTTPRequestHandler):
     asked: list[tuple[str, str, str, bytes]]
 
     def do_GET(self) -> None:
+        if self.headers["Proxy-Authorization"] == "Basic YW5uYTp3cm9uZw==":  # anna:wrong
+            self._answer(407, b"<html>")
+            return
         self._answer(200, b'{"addon": "foundry_compress", "mode": "balanced"}')
 
     def do_POST(self) -> None:
@@ -58,9 +63,11 @@ def proxy(asked: list[tuple[str, str, str, bytes]]) -> Iterator[str]:
         thread.join()
 
 
-def mode(*arguments: str, proxy: str = "", token: str = "right") -> subprocess.CompletedProcess[str]:
+def mode(
+    *arguments: str, proxy: str = "", token: str = "right", gateway: Path = Path("/nonexistent")
+) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.upper().endswith("_PROXY")}
-    environment |= {"HTTPS_PROXY": proxy, "FOUNDRY_COMPRESS_TOKEN": token}
+    environment |= {"HTTPS_PROXY": proxy, "FOUNDRY_COMPRESS_TOKEN": token, own_user.FOLDER_VARIABLE: str(gateway)}
     return subprocess.run(
         [sys.executable, "-I", str(BODY_SCRIPT), *arguments],
         capture_output=True,
@@ -73,6 +80,19 @@ def mode(*arguments: str, proxy: str = "", token: str = "right") -> subprocess.C
 
 def test_it_shows_the_mode(proxy: str) -> None:
     done = mode(proxy=proxy)
+    assert (done.returncode, done.stdout) == (0, "balanced\n")
+
+
+def test_a_name_and_a_password_go_with_the_address(proxy: str) -> None:
+    done = mode(proxy=proxy.replace("//", "//anna:wrong@"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--proxy http://NAME:PASSWORD@HOST:PORT" in done.stderr
+    assert mode(proxy=proxy.replace("//", "//anna:right@")).stdout == "balanced\n"
+
+
+def test_the_gateway_that_was_started_here_is_asked_if_no_other_is_named(proxy: str, tmp_path: Path) -> None:
+    own_user.put(tmp_path, OwnUser("127.0.0.1", int(proxy.rpartition(":")[2]), "own", "secret", 7), "")
+    done = mode(gateway=tmp_path)
     assert (done.returncode, done.stdout) == (0, "balanced\n")
 
 
