@@ -122,9 +122,9 @@ class Bookkeeper:
         """The answer begins: what its bytes are to be led through."""
         pending.status = response.status_code
         kind = response.headers.get("content-type", "")
-        pending.is_stream = "event-stream" in kind
         endpoint = pending.endpoint or ""
         pending.tap = UsageTap(endpoint, kind, response.headers.get("content-encoding", ""))
+        pending.is_stream = pending.tap.is_stream
         return pending.tap
 
     def end(self, pending: Pending, *, client_left: bool = False, broken: bool = False) -> Entry:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from billing import aws_event_stream
 from billing.answer_formats import ANSWERS, DONE, Seen, told
 from billing.content_decoding import decoder_for
 from billing.usage import Usage
@@ -46,7 +47,9 @@ class UsageTap:
         """The name of the exception that ended the reading; empty if none did."""
         self._answer = ANSWERS.get(endpoint)
         self._decode = decoder_for(content_encoding)
-        self._is_stream = "event-stream" in content_type.lower()
+        self._is_framed = aws_event_stream.CONTENT_TYPE in content_type.lower()
+        self.is_stream = self._is_framed or "event-stream" in content_type.lower()
+        """Whether the answer comes as events."""
         self._is_reading = self._answer is not None and self._decode is not None
         self._rest = bytearray()
         self._looked = 0  # so much of the rest holds no end of an event
@@ -86,16 +89,23 @@ class UsageTap:
             if self._read > most:
                 raise OverflowError
             self._rest += piece
-            if self._is_stream:
+            if self._is_framed:
+                self._take_messages()
+            elif self.is_stream:
                 self._take_events()
             elif len(self._rest) > _LARGEST_DOCUMENT:
                 raise OverflowError
         if not data:
-            if self._is_stream:
-                self._take_event(bytes(self._rest))
-            else:
+            if not self.is_stream:
                 self._take_document()
+            elif not self._is_framed:
+                self._take_event(bytes(self._rest))
             self._is_reading = False
+
+    def _take_messages(self) -> None:
+        for text in aws_event_stream.take_messages(self._rest, _LARGEST_EVENT):
+            if self._matters(text):
+                self._take_text(text)
 
     def _take_events(self) -> None:
         rest = self._rest
@@ -110,11 +120,17 @@ class UsageTap:
             raise OverflowError
 
     def _take_event(self, event: bytes) -> None:
-        assert self._answer is not None  # noqa: S101 - else it is not reading
-        if not any(mark in event for mark in self._answer.marks):
+        if not self._matters(event):
             return
         lines = _LINE_END.split(event.removeprefix(b"\xef\xbb\xbf"))
-        text = b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:"))
+        self._take_text(b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")))
+
+    def _matters(self, event: bytes) -> bool:
+        assert self._answer is not None  # noqa: S101 - else it is not reading
+        return any(mark in event for mark in self._answer.marks)
+
+    def _take_text(self, text: bytes) -> None:
+        assert self._answer is not None  # noqa: S101 - else it is not reading
         if text == DONE:
             self._seen = replace(self._seen, is_complete=True)
         elif (event_told := told(text)) is not None:

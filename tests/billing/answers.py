@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
+import struct
 import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,7 +15,7 @@ import zstandard
 
 from billing.usage import Usage
 
-__all__ = ["ANSWERS", "ENCODERS", "MESSAGES", "Wire", "sse"]
+__all__ = ["ANSWERS", "ENCODERS", "MESSAGES", "Wire", "aws", "aws_frame", "sse"]
 
 type Json = dict[str, Any]
 
@@ -32,6 +34,26 @@ def sse(*events: Json, end: str = "\n", done: bool = False) -> bytes:
     lines = [f"event: {one['type']}{end}data: {json.dumps(one)}{end}{end}" for one in events if "type" in one]
     lines += [f"data: {json.dumps(one)}{end}{end}" for one in events if "type" not in one]
     return "".join([*lines, f"data: [DONE]{end}{end}" if done else ""]).encode()
+
+
+def aws(*events: Json) -> bytes:
+    """The events as Bedrock streams them: each in base64, within JSON, within a frame."""
+    return b"".join(
+        aws_frame(json.dumps({"bytes": base64.b64encode(json.dumps(one).encode()).decode(), "p": "abcd"}).encode())
+        for one in events
+    )
+
+
+def aws_frame(payload: bytes, kind: str = "event", name: str = "chunk") -> bytes:
+    """A message of AWS's event stream encoding, with headers as Bedrock has them."""
+    fields = {":event-type": name, ":content-type": "application/json", ":message-type": kind}
+    headers = b"".join(
+        struct.pack(">B", len(key)) + key.encode() + struct.pack(">BH", 7, len(value)) + value.encode()
+        for key, value in fields.items()
+    )
+    prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
+    message = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + payload
+    return message + struct.pack(">I", zlib.crc32(message))
 
 
 _INPUT = {
@@ -74,6 +96,7 @@ ANSWERS: dict[str, Wire] = {
     "messages": Wire(
         "messages", _JSON, json.dumps(_MESSAGE | {"usage": _INPUT | {"output_tokens": 9}}).encode(), _CLAUDE
     ),
+    "messages, streamed by Bedrock": Wire("messages", "application/vnd.amazon.eventstream", aws(*MESSAGES), _CLAUDE),
     "chat completions, streamed": Wire("chat_completions", _STREAM, sse(*_CHUNKS, done=True), _OPENAI),
     "chat completions": Wire(
         "chat_completions",

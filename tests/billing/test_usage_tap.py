@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import itertools
 import json
+import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +19,9 @@ from hypothesis import strategies as st
 
 from billing.usage import Usage
 from billing.usage_tap import UsageTap
-from tests.billing.answers import ANSWERS, ENCODERS, MESSAGES, Wire, sse
+from tests.billing.answers import ANSWERS, ENCODERS, MESSAGES, Wire, aws, aws_frame, sse
+
+AWS = "application/vnd.amazon.eventstream"
 
 each_answer = pytest.mark.parametrize("wire", ANSWERS.values(), ids=ANSWERS.keys())
 
@@ -63,7 +66,7 @@ def test_each_byte_by_itself(wire: Wire) -> None:
 @given(
     data=st.binary(max_size=400),
     endpoint=st.sampled_from(["messages", "chat_completions", "responses", "count_tokens", "unknown", ""]),
-    content_type=st.sampled_from(["text/event-stream", "application/json", "", "text/html"]),
+    content_type=st.sampled_from(["text/event-stream", AWS, "application/json", "", "text/html"]),
     encoding=st.sampled_from(["", "gzip", "deflate", "br", "zstd", "snappy", "gzip, br"]),
     cuts=st.lists(st.integers(0, 400), max_size=9),
 )
@@ -71,6 +74,58 @@ def test_whatever_passes_passes_unchanged(
     data: bytes, endpoint: str, content_type: str, encoding: str, cuts: list[int]
 ) -> None:
     through(UsageTap(endpoint, content_type, encoding), data, cuts)
+
+
+@given(st.data())
+def test_whatever_a_frame_says_of_itself_passes_unchanged(data: st.DataObject) -> None:
+    """A stream of Bedrock's with some bytes that are others: nothing is held back, and what is read is bounded."""
+    stream = bytearray(aws(*MESSAGES))
+    for place in data.draw(st.lists(st.integers(0, len(stream) - 1), max_size=4)):
+        stream[place] = data.draw(st.integers(0, 255))
+    tap = UsageTap("messages", AWS, "")
+    through(tap, bytes(stream), data.draw(st.lists(st.integers(0, len(stream)), max_size=9)))
+    assert len(tap._rest) <= len(stream)
+
+
+def test_the_end_of_a_message_of_bedrocks_may_tell_of_more() -> None:
+    stop = {"type": "message_stop", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 5, "outputTokenCount": 7}}
+    tap = UsageTap("messages", AWS, "")
+    through(tap, aws(*MESSAGES[:-1], stop))
+    assert (tap.usage, tap.is_complete) == (ANSWERS["messages"].usage, True)
+
+
+@pytest.mark.parametrize("other", [b'{"message":"Too many"}', b"{", b"", b'{"bytes":"%"}', b'{"bytes":7}', b"[" * 9999])
+def test_an_exception_among_bedrocks_frames_is_passed_over(other: bytes) -> None:
+    tap = UsageTap("messages", AWS, "")
+    through(tap, aws_frame(other, "exception", "throttlingException") + aws(*MESSAGES))
+    assert (tap.is_complete, tap.problem) == (True, "")
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"data: this is no frame\n\n", "ValueError"),
+        (struct.pack(">II", 15, 0), "ValueError"),
+        (struct.pack(">II", 20, 5), "ValueError"),
+        (struct.pack(">II", 5 * 1024 * 1024, 0), "OverflowError"),
+    ],
+)
+def test_frames_that_cannot_be_end_the_reading(data: bytes, problem: str) -> None:
+    tap = UsageTap("messages", AWS, "")
+    prelude = data + struct.pack(">I", zlib.crc32(data)) if problem == "OverflowError" or len(data) == 8 else data
+    through(tap, prelude + aws(*MESSAGES))
+    assert (tap.usage, tap.problem, len(tap._rest)) == (None, problem, 0)
+
+
+def test_what_is_a_stream() -> None:
+    kinds = {
+        "text/event-stream; charset=utf-8": True,
+        AWS: True,
+        AWS.upper(): True,
+        "application/json": False,
+        "": False,
+    }
+    assert {kind: UsageTap("messages", kind, "").is_stream for kind in kinds} == kinds
 
 
 OTHER_LINES = [b": ping", b"id: 1", b"retry: 5", b"event: message_start", b"data", b"unknown"]
