@@ -1,7 +1,7 @@
 # Sourced by the scripts beside it, which set `project` first. Makes the project's Python environment where it is
 # missing or out of date, and costs a few milliseconds where it is not. POSIX sh; Linux and macOS.
 #
-#   prepare_environment [dev|report]     afterwards "$python" is the environment's Python
+#   prepare_environment [dev|image|report]    afterwards "$python" is the environment's Python
 #
 # Everything lands in the project's git-ignored .venv and .tools, but for uv's own cache and a Python that uv downloads.
 # Says what is wrong in one line and exits with 2.
@@ -26,8 +26,9 @@ environment_is_current() {
     # What a group's environment holds, those that hold more have as well.
     case $environment_group in
         dev) environment_stamped=dev ;;
-        report) environment_stamped='report dev' ;;
-        *) environment_stamped='runtime report dev' ;;
+        image) environment_stamped='image dev' ;;
+        report) environment_stamped='report image dev' ;;
+        *) environment_stamped='runtime report image dev' ;;
     esac
     for stamped in $environment_stamped; do
         [ -x "$python" ] && [ -f "$project/.venv/foundry-$stamped" ] || continue
@@ -140,18 +141,22 @@ environment_make_venv() {
 }
 
 environment_install() {
-    environment_uv_install && return
-    # In companies the network's certificates are often known to the system only, and the package index to pip only:
-    # with what those know, for this once.
+    environment_with_what_pip_knows environment_uv_install && return
+    environment_fail "could not install the packages ($(environment_last_line)): check the network or your package index (UV_DEFAULT_INDEX) and start again; all of it: $log"
+}
+
+# Runs a command that installs with uv, up to three times. In companies the network's certificates are often known to the
+# system only, and the package index to pip only: with what those know, for this once.
+environment_with_what_pip_knows() {
+    "$@" && return
     (
         export UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 # the newer and the older name
-        environment_uv_install && exit
+        "$@" && exit
         [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ] || exit 1
         UV_DEFAULT_INDEX=$(environment_pip_index)
         export UV_DEFAULT_INDEX
-        [ -n "$UV_DEFAULT_INDEX" ] && environment_uv_install
-    ) && return
-    environment_fail "could not install the packages ($(environment_last_line)): check the network or your package index (UV_DEFAULT_INDEX) and start again; all of it: $log"
+        [ -n "$UV_DEFAULT_INDEX" ] && "$@"
+    )
 }
 
 environment_uv_install() (
