@@ -20,6 +20,7 @@ __all__ = ["Candidate", "Setting", "choose", "key_of", "write"]
 # A text that would still be longer than this share of itself is kept whole: it is short, or tells of many failures.
 _MOST_KEPT = 0.4
 _LONGEST_COMMAND = 60
+_LONGEST_NAME = 255  # which no file system goes beyond
 # About how many characters of tool output make a token: with it limits are given in tokens and cost nothing to check.
 _CHARACTERS_A_TOKEN = 3.5
 # The size for which the window holds, in tokens. One of twice the size goes when half as much is newer.
@@ -104,13 +105,19 @@ def _about(text: str, reading: numbered_file.Reading | None, call: ToolCall) -> 
 
 
 def _name(path: str) -> str:
-    return path.replace("\\", "/").rpartition("/")[2] or path
+    """The last name of a path, which may hold brackets, on one line of which nothing is hidden."""
+    name = _printable(path.replace("\\", "/").rpartition("/")[2] or path)
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+
+
+def _printable(text: str) -> str:
+    """`text` with a blank for what ends a line, moves a cursor or turns the direction of writing."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _short(label: str) -> str:
     """The beginning of a command's first line, with nothing in it that could end a statement."""
-    line = "".join(character if character.isprintable() else " " for character in label.strip().partition("\n")[0])
-    line = line.replace("[", "(").replace("]", ")")
+    line = _printable(label.strip().partition("\n")[0]).replace("[", "(").replace("]", ")")
     return line if len(line) <= _LONGEST_COMMAND and "\n" not in label.strip() else f"{line[:_LONGEST_COMMAND]}…"
 
 

@@ -248,9 +248,7 @@ _ASIDE_DIRECTORY = ".foundry-compress"
 _ASIDE_KEY = r"[0-9a-f]{32,64}"
 _ASIDE_PATH = re.compile(rf"(?:^|[\\/]){re.escape(_ASIDE_DIRECTORY)}[\\/]({_ASIDE_KEY})\.txt")
 _ASIDE_ANYWHERE = re.compile(rf"{re.escape(_ASIDE_DIRECTORY)}[\\/]{_ASIDE_KEY}\.txt")
-_ASIDE = re.compile(
-    rf"\[set aside (\d{{6}}): [^\[\]\n]*\. Full output saved to: {re.escape(_ASIDE_DIRECTORY)}/{_ASIDE_KEY}\.txt\]"
-)
+_ASIDE_REST = re.compile(rf"[^\n]*\. Full output saved to: {re.escape(_ASIDE_DIRECTORY)}/{_ASIDE_KEY}\.txt\]")
 
 
 def write_aside(code: str, about: str, key: str) -> str:
@@ -263,7 +261,13 @@ def write_aside(code: str, about: str, key: str) -> str:
 
 def is_aside(text: str, code: str) -> bool:
     """Whether `text`, a whole result, holds the line that stands for it, with its own `code`."""
-    return any(found[1] == code for found in _ASIDE.finditer(text))
+    opening = f"[set aside {code}: "
+    at = text.find(opening)
+    while at >= 0:
+        if _ASIDE_REST.match(text, at + len(opening)):
+            return True
+        at = text.find(opening, at + 1)
+    return False
 
 
 def read_aside_path(path: str) -> str | None:
