@@ -20,7 +20,8 @@ def payload(text: bytes) -> bytes:
 @given(texts=st.lists(st.binary(min_size=1, max_size=90), max_size=9), step=st.integers(1, 400))
 def test_messages_come_whole_and_in_order_wherever_the_network_cuts(texts: list[bytes], step: int) -> None:
     stream = b"".join(aws_frame(payload(text)) for text in texts)
-    rest, found = bytearray(), []
+    rest = bytearray()
+    found: list[bytes] = []
     for start in range(0, len(stream), step):
         rest += stream[start : start + step]
         found += take_messages(rest, LARGEST)
