@@ -1,28 +1,36 @@
 """Runs the engine beside the event loop, and lets nothing out of it.
 
-On a thread of its own, so that long work for one request holds up no other client's stream; only what is quickly done
-is done at once. Whatever the engine raises comes back as a value: an `OptionsError` or a `CancelledError` that escaped
-a hook would leave the client waiting for ever, and a panic of a native library is no `Exception`.
+On threads of its own, so that long work for one request holds up no other client's stream, nor other requests; only
+what is quickly done is done at once. Whatever the engine raises comes back as a value: an `OptionsError` or a
+`CancelledError` that escaped a hook would leave the client waiting for ever, and a panic of a native library is no
+`Exception`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Lock
+from functools import partial
+from threading import Event
+from typing import Protocol
 
-from compression_engine import Decide, Engine, Prompt, Rewrite, WireFormat, tokens
+from compression_engine import Engine, Outcome, Policy, Prompt, Rewrite, WireFormat, tokens
 from notices import where_it_broke
 
-__all__ = ["EngineFailure", "EngineWorker"]
+__all__ = ["Decider", "EngineFailure", "EngineWorker"]
 
 PATIENCE_SECONDS = 20.0
-"""How long a request may wait at most: an emergency stop, far above what the engine's own cap on work allows."""
+"""How long a request may wait at most: an emergency stop, far above what the cap on work allows."""
 
 QUICK_BYTES = 12_000
 """New work up to this size is done at once, on the event loop: sooner done than handed over, and in a few ms."""
+
+# Two, so that long work for one request holds up no other. They share one interpreter: more would be no faster, and
+# each takes its turn before the event loop gets the next.
+_THREADS = 2
+_NOTED_WITHIN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,59 +40,85 @@ class EngineFailure:
     reason: str
 
 
+class Decider(Protocol):
+    """Decides about one request, see `conversations.Decision`."""
+
+    def __call__(self, prompt: Prompt, /) -> Policy:
+        """How the request is written."""
+
+    def is_routine(self, prompt: Prompt, /) -> bool:
+        """Whether deciding takes no time."""
+
+    def may_go_raw(self) -> bool:
+        """Whether the client's own bytes may go out without breaking a prompt cache."""
+
+    def went_raw(self) -> None:
+        """Remember that they go out."""
+
+
 class EngineWorker:
-    """An `Engine` and the one thread that uses it."""
+    """An `Engine` and the threads that use it.
 
-    def __init__(self, engine: Engine, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    `budget` and `patience` are seconds: what a request waits where its own bytes may go out, and at most.
+    """
+
+    def __init__(self, engine: Engine, budget: float, patience: float = PATIENCE_SECONDS) -> None:
         self._engine = engine
-        self._patience = patience_seconds
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="foundry-engine")
-        self._stuck: asyncio.Future[Rewrite | EngineFailure] | None = None
-        self._free = Lock()  # held by whoever uses the engine, on the thread or beside it
-        self._thread.submit(tokens.warm_up)  # or the first request would wait for it
+        self.budget = budget
+        self._patience = patience
+        self._threads = ThreadPoolExecutor(_THREADS, "foundry-engine")
+        self._noting = ThreadPoolExecutor(1, "foundry-notes")
+        self._stuck: set[asyncio.Future[Rewrite | EngineFailure]] = set()
+        self._threads.submit(tokens.warm_up)  # or the first request would wait for it
 
-    async def rewrite(
-        self,
-        body: bytes,
-        wire_format: WireFormat,
-        decide: Decide,
-        is_routine: Callable[[Prompt], bool] = lambda _: False,
-    ) -> Rewrite | EngineFailure:
-        """What the engine makes of `body`, as `decide` says; `is_routine` tells whether deciding takes no time.
+    async def rewrite(self, body: bytes, wire_format: WireFormat, decide: Decider) -> Rewrite | EngineFailure:
+        """What the engine makes of `body`, as `decide` says. Raises only when the waiting task is cancelled.
 
-        Raises only when the waiting task is cancelled.
+        Where nothing comes of it, or too late, that the client's own bytes go out has been remembered.
         """
-        if self._stuck is not None and not self._stuck.done():
-            return EngineFailure("still busy with an earlier request")
-        if self._free.acquire(blocking=False):
-            try:
-                quick = _caught(self._engine.rewrite_if_quick, body, wire_format, decide, is_routine, QUICK_BYTES)
-            finally:
-                self._free.release()
-            if quick is not None:
-                return quick
-        work = asyncio.get_running_loop().run_in_executor(self._thread, self._rewrite, body, wire_format, decide)
-        await asyncio.wait([work], timeout=self._patience)
-        if not work.done():
-            self._stuck = work
-            return EngineFailure(f"no result within {self._patience:g} s")
-        return work.result()
+        quick = _caught(self._engine.rewrite_if_quick, body, wire_format, decide, decide.is_routine, QUICK_BYTES)
+        result = quick if quick is not None else await self._on_a_thread(body, wire_format, decide)
+        if isinstance(result, EngineFailure) or result.outcome is Outcome.STOPPED:
+            await asyncio.wait([asyncio.wrap_future(self._note(decide.went_raw))], timeout=_NOTED_WITHIN)
+        return result
+
+    async def _on_a_thread(self, body: bytes, wire_format: WireFormat, decide: Decider) -> Rewrite | EngineFailure:
+        if len(self._stuck) == _THREADS:
+            return EngineFailure("still busy with earlier requests")
+        is_late = Event()
+
+        def goes_on() -> bool:
+            return not (is_late.is_set() and decide.may_go_raw())
+
+        rewrite = partial(self._engine.rewrite, body, wire_format, decide, goes_on)
+        work = asyncio.get_running_loop().run_in_executor(self._threads, _caught, rewrite)
+        await asyncio.wait([work], timeout=min(self.budget, self._patience))
+        is_late.set()
+        await asyncio.wait([work], timeout=max(0.0, self._patience - self.budget))
+        if work.cancelled():
+            return EngineFailure("the engine was closed")
+        if work.done():
+            return work.result()
+        self._stuck.add(work)
+        work.add_done_callback(self._stuck.discard)
+        return EngineFailure(f"no result within {self._patience:g} s")
 
     def later(self, act: Callable[[], object]) -> None:
-        """Do something on the same thread, after what is waiting and not beside it; nothing comes back of it."""
-        self._thread.submit(self._alone, act)
+        """Write something down, in order; nothing comes back of it."""
+        self._note(act)
 
-    def _alone(self, act: Callable[[], object]) -> None:
-        with self._free:
-            act()
-
-    def _rewrite(self, body: bytes, wire_format: WireFormat, decide: Decide) -> Rewrite | EngineFailure:
-        with self._free:
-            return _caught(self._engine.rewrite, body, wire_format, decide)
+    def _note(self, act: Callable[[], object]) -> Future[object]:
+        try:
+            return self._noting.submit(_caught, act)
+        except RuntimeError:  # closed
+            done: Future[object] = Future()
+            done.set_result(_caught(act))
+            return done
 
     def close(self) -> None:
         """Take no more work."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._noting):
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _caught[**P, R](act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | EngineFailure:

@@ -16,7 +16,7 @@ import platformdirs
 from mitmproxy.exceptions import OptionsError
 
 import host_rules
-from compression_engine import Setting
+from compression_engine import Policy, Setting
 from host_rules import Scope
 from mitmproxy_settings import is_given
 from provider_hosts import NAMED_PROVIDERS, named_provider
@@ -61,7 +61,8 @@ class Settings:
 
     `extra_hosts` are normalised names, sorted; `cache_lifetime` is in seconds, None: as each request asks; `recent` and
     `least` are tokens, see `compression_engine.Setting`; `holdout` is a share from 0 to 1; `keep_days` and `keep_mb`
-    bound the ledger; `providers` are others that serve Claude, as `provider_hosts.named_provider` returns them, sorted.
+    bound the ledger; `providers` are others that serve Claude, as `provider_hosts.named_provider` returns them, sorted;
+    `work` are characters, see `compression_engine.Policy`; `budget` is in seconds, see `EngineWorker`.
     """
 
     mode: Mode
@@ -75,6 +76,8 @@ class Settings:
     keep_days: int = 90
     keep_mb: int = 256
     providers: tuple[str, ...] = ()
+    work: int = Policy().work
+    budget: float = 2.0
 
     @property
     def scope(self) -> Scope:
@@ -102,6 +105,16 @@ _DECLARED: tuple[tuple[str, str, str], ...] = (
         "foundry_memory_mb",
         "256",
         "Megabytes that finished work may take in memory, so that a request costs what is new in it.",
+    ),
+    (
+        "foundry_work_mb",
+        "8",
+        "Megabytes of tool results of a conversation that are looked into; what comes after them passes as it is.",
+    ),
+    (
+        "foundry_budget_ms",
+        "2000",
+        "Milliseconds after which a request goes out as it is, where that breaks no prompt cache.",
     ),
     (
         "foundry_cache_ttl",
@@ -147,6 +160,8 @@ _DECLARED: tuple[tuple[str, str, str], ...] = (
 
 OPTION_NAMES = frozenset(name for name, _, _ in _DECLARED)
 _MEMORY_MB = range(1, 65_537)
+_WORK_MB = range(1, 1_025)
+_BUDGET_MS = range(10, 20_001)
 _TOKENS = range(10_000_001)
 KEEP_DAYS = range(1, 3_651)
 """How many days the ledger may go back."""
@@ -207,6 +222,8 @@ def read_settings(options: OptManager, environment: Mapping[str, str], policy: C
         holdout=_share("foundry_holdout", options.foundry_holdout),
         keep_days=_number("foundry_keep_days", options.foundry_keep_days, KEEP_DAYS),
         keep_mb=_number("foundry_keep_mb", options.foundry_keep_mb, KEEP_MB),
+        work=_number("foundry_work_mb", options.foundry_work_mb, _WORK_MB) * 1_000_000,
+        budget=_number("foundry_budget_ms", options.foundry_budget_ms, _BUDGET_MS) / 1000,
     )
     if policy is None:
         return settings

@@ -51,6 +51,7 @@ class RequestRewriter:
     def apply(self, settings: Settings) -> None:
         """Go by other settings from now on."""
         before, self._settings = self._settings, settings
+        self._engine.budget = settings.budget
         if settings.memory_bytes != before.memory_bytes:
             self._engine.close()
             self._engine = self._new_engine()
@@ -75,8 +76,9 @@ class RequestRewriter:
             Setting(settings.recent, settings.least),
             settings.cache_lifetime,
             *_windows(request, endpoint),
-            settings.holdout,
-            session,
+            work=settings.work,
+            holdout=settings.holdout,
+            session=session,
         )
         is_billed = endpoint is not Endpoint.COUNT_TOKENS
         observed = self._observed if settings.mode is Mode.OBSERVE else None
@@ -105,7 +107,7 @@ class RequestRewriter:
         self._answered.clear()
 
     def _new_engine(self) -> EngineWorker:
-        return EngineWorker(Engine(self._settings.memory_bytes))
+        return EngineWorker(Engine(self._settings.memory_bytes), self._settings.budget)
 
     def _new_conversations(self) -> Conversations:
         folder = self._settings.state_dir

@@ -120,6 +120,9 @@ def test_providers_beside_foundry(context: taddons.context) -> None:
         ("foundry_memory_mb", "1_0", "a whole number from 1 to 65536"),
         ("foundry_memory_mb", "\u0661", "a whole number from 1 to 65536"),
         ("foundry_memory_mb", "", "a whole number from 1 to 65536"),
+        ("foundry_work_mb", "0", "a whole number from 1 to 1024"),
+        ("foundry_budget_ms", "9", "a whole number from 10 to 20000"),
+        ("foundry_budget_ms", "2s", "a whole number from 10 to 20000"),
         ("foundry_cache_ttl", "2h", "allowed are auto, 5m, 1h, a number of seconds"),
         ("foundry_cache_ttl", "-3", "allowed are auto, 5m, 1h, a number of seconds"),
         ("foundry_recent_tokens", "many", "a whole number from 0 to 10000000"),
@@ -286,3 +289,8 @@ def test_with_a_broken_policy_nothing_is_done_whatever_was_given(context: taddon
 def test_what_is_impossible_is_told_before_what_is_beyond_the_policy(context: taddons.context) -> None:
     with pytest.raises(OptionsError, match=r"^foundry_keep_days: '0' is not possible"):
         _read(context, policy=STRICT, foundry_keep_days="0", foundry_mode="balanced")
+
+
+def test_work_and_budget(context: taddons.context) -> None:
+    settings = _read(context, foundry_work_mb="3", foundry_budget_ms="250")
+    assert (settings.work, settings.budget) == (3_000_000, 0.25)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gzip
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from mitmproxy.http import Request
@@ -21,7 +21,13 @@ FORMAT = WireFormat.ANTHROPIC_MESSAGES
 
 
 class _Engine(Engine):
-    def rewrite(self, body: bytes, wire_format: WireFormat, decide: Decide = lambda _: Policy()) -> Rewrite:  # noqa: ARG002 - the engine's signature
+    def rewrite(
+        self,
+        body: bytes,
+        wire_format: WireFormat,  # noqa: ARG002 - the engine's signature
+        decide: Decide = lambda _: Policy(),  # noqa: ARG002
+        goes_on: Callable[[], bool] = lambda: True,  # noqa: ARG002
+    ) -> Rewrite:
         if body == b"bad":
             raise ValueError
         if body == b"dull":
@@ -36,7 +42,7 @@ class _Engine(Engine):
 
 @pytest.fixture
 async def engine() -> AsyncIterator[EngineWorker]:
-    worker = EngineWorker(_Engine())
+    worker = EngineWorker(_Engine(), 10.0)
     yield worker
     worker.close()
 
@@ -93,7 +99,7 @@ def test_changes_are_added_up_by_tool_and_kind() -> None:
 
 
 async def test_a_conversation_that_is_left_alone_says_so() -> None:
-    engine = EngineWorker(Engine())
+    engine = EngineWorker(Engine(), 10.0)
     conversations = Conversations(MemoryStore())
     terms = Terms(Rewriting.SET_ASIDE, holdout=1.0)
     request = _request(body([{"role": "user", "content": "Hello."}], model="made-up"))

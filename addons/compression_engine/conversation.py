@@ -117,6 +117,7 @@ class Conversation:
         self._read: set[str] = set()  # the files that were read
         self._changed: dict[str, int] = {}  # by which message the assistant last changed a file
         self._tokens_size = 0
+        self._worked = 0  # characters
 
     @property
     def size(self) -> int:
@@ -226,6 +227,9 @@ class Conversation:
         return _Written(texts, changes)
 
     def _fold(self, text: str, source: Source) -> Folded | None:
+        self._worked += len(text)
+        if self._worked > self.policy.work:
+            return None
         try:
             return self._rules(text, source, self._shown, may_refer=self.may_refer)
         except Exception as error:  # noqa: BLE001 - a mistake in one content module costs one result its rewrite

@@ -30,6 +30,7 @@ class Outcome(StrEnum):
     REWRITTEN = "rewritten"
     NOTHING_TO_DO = "nothing-to-do"  # understood; no rewrite would have saved anything
     NOT_UNDERSTOOD = "not-understood"  # not JSON, or not the shape that its wire format has
+    STOPPED = "stopped"  # it took too long; what was done so far is kept for the next time
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +59,30 @@ class Rewrite:
 
 
 class Engine:
-    """Rewrites bodies, remembering earlier work in about `memory_bytes` bytes. Not for use by two threads at once."""
+    """Rewrites bodies, remembering earlier work in about `memory_bytes` bytes. Several threads may use it at once."""
 
     def __init__(self, memory_bytes: int = 256 * 1024 * 1024) -> None:
         beginnings = int(memory_bytes * _BEGINNINGS_SHARE)
         self._beginnings = Beginnings(beginnings)
         self._memory = Memory(memory_bytes - beginnings)
 
-    def rewrite(self, body: bytes, wire_format: WireFormat, decide: Decide = lambda _: Policy()) -> Rewrite:
-        """Rewrite `body` as `decide` says; what it raises is raised. Otherwise never raises, see `Outcome`."""
+    def rewrite(
+        self,
+        body: bytes,
+        wire_format: WireFormat,
+        decide: Decide = lambda _: Policy(),
+        goes_on: Callable[[], bool] = lambda: True,
+    ) -> Rewrite:
+        """Rewrite `body` as `decide` says; what it raises is raised. Otherwise never raises, see `Outcome`.
+
+        `goes_on` is asked before each message whether to go on.
+        """
         wire = FORMATS[wire_format]
         try:
             prompt = Prompt(body, wire, wire_format.encode(), self._beginnings.find(body, wire))
         except NotUnderstood:
             return Rewrite(body, Outcome.NOT_UNDERSTOOD)
-        return self._rewritten(prompt, wire, decide)
+        return self._rewritten(prompt, wire, decide, goes_on)
 
     def rewrite_if_quick(
         self, body: bytes, wire_format: WireFormat, decide: Decide, is_routine: Callable[[Prompt], bool], most: int
@@ -90,18 +100,22 @@ class Engine:
         prompt = Prompt(body, wire, wire_format.encode(), known)
         if prompt.beginning is None or not is_routine(prompt):
             return None
-        return self._rewritten(prompt, wire, decide)
+        return self._rewritten(prompt, wire, decide, lambda: True)
 
-    def _rewritten(self, prompt: Prompt, wire: Format, decide: Decide) -> Rewrite:
+    def _rewritten(self, prompt: Prompt, wire: Format, decide: Decide, goes_on: Callable[[], bool]) -> Rewrite:
         policy = decide(prompt)
         may_refer = not prompt.request.drops_old_results
         variant = (policy, may_refer)
         conversation = self._memory.take(variant, prompt.digests) or Conversation(policy, may_refer=may_refer)
         done = len(conversation.turns)
         for (_, form, _), digest in zip(prompt.messages(done), prompt.digests[done:], strict=True):
+            if not goes_on():
+                self._memory.put(variant, conversation)
+                return Rewrite(prompt.body, Outcome.STOPPED, model=prompt.request.model)
             conversation.rewrite(form, wire.parse, digest, prompt.canonical)
-        self._memory.put(variant, conversation)
-        return self._written(prompt, wire, conversation, variant)
+        written = self._written(prompt, wire, conversation, variant)
+        self._memory.put(variant, conversation)  # last: from here on another thread may have it
+        return written
 
     def _written(self, prompt: Prompt, wire: Format, conversation: Conversation, variant: Hashable) -> Rewrite:
         """The body of `prompt` as `conversation` has it."""

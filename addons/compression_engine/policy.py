@@ -26,12 +26,14 @@ class Policy(NamedTuple):
     """How a conversation is written.
 
     `raw` are ranges of messages, first and end, whose results go out as the client sent them; `aside` are the results
-    that are set aside, in order.
+    that are set aside, in order. Behind `work` characters of results that were written shorter, or could have been, the
+    others go out as they are: that bounds what a conversation can cost, and is the same wherever it is worked on.
     """
 
     raw: tuple[tuple[int, int], ...] = ()
     aside: tuple[Place, ...] = ()
     rules: int = RULES_VERSION
+    work: int = 8_000_000
 
     def is_raw(self, message: int) -> bool:
         """Whether the results of this message go out as the client sent them."""

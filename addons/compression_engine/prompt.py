@@ -10,6 +10,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 from compression_engine.body import NotUnderstood, Span, elements
 from compression_engine.conversation import candidates
@@ -60,27 +61,33 @@ class Beginning:
 
 
 class Beginnings:
-    """Recent beginnings in at most about `limit` bytes; the least recently used are given up."""
+    """Recent beginnings in at most about `limit` bytes; the least recently used are given up.
+
+    Several threads may use it.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._lock = Lock()
         self._known: OrderedDict[bytes, Beginning] = OrderedDict()  # by the digest of the last message
         self._size = 0
 
     def find(self, body: bytes, wire: Format) -> Beginning | None:
         """The latest one that `body`, of the format `wire`, fits."""
-        fitting = (known for known in reversed(self._known.values()) if known.wire is wire and known.fits(body))
-        return next(fitting, None)
+        with self._lock:
+            fitting = (known for known in reversed(self._known.values()) if known.wire is wire and known.fits(body))
+            return next(fitting, None)
 
     def add(self, beginning: Beginning, instead_of: Beginning | None = None) -> None:
         """Keep one, in place of the one that it grew from."""
-        self._drop(beginning.digests[-1])
-        if instead_of is not None:
-            self._drop(instead_of.digests[-1])
-        self._known[beginning.digests[-1]] = beginning
-        self._size += beginning.size
-        while self._size > self._limit and self._known:
-            self._drop(next(iter(self._known)))
+        with self._lock:
+            self._drop(beginning.digests[-1])
+            if instead_of is not None:
+                self._drop(instead_of.digests[-1])
+            self._known[beginning.digests[-1]] = beginning
+            self._size += beginning.size
+            while self._size > self._limit and self._known:
+                self._drop(next(iter(self._known)))
 
     def _drop(self, key: bytes) -> None:
         dropped = self._known.pop(key, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import NamedTuple
 
 from compression_engine import Policy, Prompt
@@ -30,7 +31,8 @@ class Standing:
 
     It goes on from the conversation `follows` (empty: from none), whose prompt cache was last used `gap` seconds before
     and `is_cold` by our reckoning. `prefix_kept`: all that the last request said is said again. `moved`: what was said
-    before is written in another way. `warm_until` is when the cache will certainly have expired, in seconds since 1970.
+    before is written in another way. `is_ours`: the service may hold what went out rewritten. `warm_until` is when the
+    cache will certainly have expired, in seconds since 1970.
     """
 
     conversation: str
@@ -41,20 +43,26 @@ class Standing:
     moved: bool
     holdout: bool
     warm_until: float
+    is_ours: bool = False
 
 
 class Conversations:
-    """The conversations in a store. For use by one thread at a time; `clock` gives seconds since 1970."""
+    """The conversations in a store, which one thread at a time gets to use; `clock` gives seconds since 1970."""
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         self._store = store
         self._clock = clock
+        self._lock = Lock()
 
     def decide(self, prompt: Prompt, terms: Terms, last: Found | None = None) -> tuple[Policy, Sent, Standing]:
         """The policy for a request that is sent now, which is remembered before it goes out; and what is known of it.
 
         `last` is what the request follows, if that was just looked up.
         """
+        with self._lock:
+            return self._decide(prompt, terms, last)
+
+    def _decide(self, prompt: Prompt, terms: Terms, last: Found | None) -> tuple[Policy, Sent, Standing]:
         now = self._clock()
         for _ in range(_TRIES):
             found, elsewhere = (last, last) if last else self._find(prompt, terms, now)
@@ -76,8 +84,13 @@ class Conversations:
         return found, elsewhere, branch
 
     def followed(self, prompt: Prompt, terms: Terms) -> Found | None:
-        """What the request follows, if it just goes on from the last one in a warm cache."""
-        found = self._store.find(prompt.digests, prompt.head)
+        """What the request follows, if it just goes on from the last one in a warm cache; does not wait for others."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            found = self._store.find(prompt.digests, prompt.head)
+        finally:
+            self._lock.release()
         if found is None or not _is_next(prompt, found) or is_cold(found.branch.cache, self._clock(), terms.lifetime):
             return None
         return found
@@ -85,16 +98,31 @@ class Conversations:
     def preview(self, prompt: Prompt, terms: Terms) -> Policy:
         """The policy that the same messages would have, were they sent now; nothing is remembered."""
         now = self._clock()
-        found = self._find_behind(prompt, None, terms, now)
+        with self._lock:
+            found = self._find_behind(prompt, None, terms, now)
         return plan(prompt, found, found, terms, now).policy.up_to(prompt.count)
 
     def settle(self, sent: Sent, *, answered: bool) -> None:
         """Note how a request ended. One that was refused does not keep the cache alive."""
-        self._store.settle(sent.cache_id, sent.asked_at, answered=answered)
+        with self._lock:
+            self._store.settle(sent.cache_id, sent.asked_at, answered=answered)
+
+    def went_raw(self, prompt: Prompt, sent: Sent) -> None:
+        """Note that a request goes out as the client wrote it, whatever was decided."""
+        with self._lock:
+            for _ in range(_TRIES):
+                found = self._store.find(prompt.digests, prompt.head, lambda one: one.cache.id == sent.cache_id)
+                if found is None:
+                    return
+                raw = found.branch.policy._replace(raw=((0, found.known),), aside=())
+                branch = replace(found.branch, policy=raw, version=found.branch.version + 1)
+                if self._store.save(branch, prompt.digests[: found.known], found.known):
+                    return
 
     def close(self) -> None:
         """Let go of the store."""
-        self._store.close()
+        with self._lock:
+            self._store.close()
 
     def _find(self, prompt: Prompt, terms: Terms, now: float) -> tuple[Found | None, Found | None]:
         """The branch of these messages behind the same head, and behind any."""
@@ -131,7 +159,13 @@ def _standing(branch: Branch, found: Found | None, elsewhere: Found | None, term
         moved=last is not None and last.branch.policy.up_to(last.known) != branch.policy.up_to(last.known),
         holdout=branch.holdout,
         warm_until=now + lifetime_of(branch.cache, terms.lifetime),
+        is_ours=found is not None and _is_ours(found) and not is_cold(found.branch.cache, now, terms.lifetime),
     )
+
+
+def _is_ours(found: Found) -> bool:
+    """Whether any of the messages that are known to have gone out may have gone out rewritten."""
+    return found.branch.policy.up_to(found.known).raw != ((0, found.known),)
 
 
 def _is_next(prompt: Prompt, found: Found) -> bool:
@@ -154,6 +188,7 @@ class Decision:
     sent: Sent | None = None
     standing: Standing | None = None
     is_measured: bool = field(init=False)
+    _prompt: Prompt | None = field(default=None, init=False)
     _last: Found | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -166,6 +201,7 @@ class Decision:
             return Policy()
         if not self.is_billed:
             return self.conversations.preview(prompt, self.terms)
+        self._prompt = prompt
         policy, self.sent, self.standing = self.conversations.decide(prompt, self.terms, self._last)
         is_raw = policy.raw == ((0, prompt.count),)
         if self.is_measured and self.observed is not None and is_raw and not self.standing.holdout:
@@ -179,3 +215,12 @@ class Decision:
         if self.is_billed and prompt.count:
             self._last = self.conversations.followed(prompt, self.terms)
         return self._last is not None
+
+    def may_go_raw(self) -> bool:
+        """Whether it is known that the service holds nothing that went out rewritten: then no cache breaks."""
+        return self.standing is not None and not self.standing.is_ours
+
+    def went_raw(self) -> None:
+        """Remember that the request goes out as the client wrote it after all."""
+        if self._prompt is not None and self.sent is not None:
+            self.conversations.went_raw(self._prompt, self.sent)

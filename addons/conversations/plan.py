@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from compression_engine import Policy, Prompt, Setting
+from compression_engine import Place, Policy, Prompt, Setting
 from conversations.branch import Branch, Cache, Found, new_id
 from conversations.prompt_cache import is_cold
 
@@ -36,8 +36,8 @@ class Terms:
     """What the user wants, and what else is known of the request.
 
     `lifetime` of the prompt cache in seconds, None: as each request asks. `window` of the model in tokens, the least
-    that it may have; `widest` is the most, where that is more. `holdout` is the share of sessions to be left alone,
-    `session` the client's id of this one, if it has one.
+    that it may have; `widest` is the most, where that is more. `work` is as in a policy. `holdout` is the share of
+    sessions to be left alone, `session` the client's id of this one, if it has one.
     """
 
     rewriting: Rewriting
@@ -45,6 +45,7 @@ class Terms:
     lifetime: float | None = None
     window: int = 200_000
     widest: int = 0
+    work: int = Policy().work
     holdout: float = 0.0
     session: str = ""
 
@@ -55,6 +56,10 @@ class Terms:
     def fills(self, prompt: Prompt) -> bool:
         """Whether the request, as the client wrote it, takes so much of the window that no more is to be set aside."""
         return len(prompt.body) > _MOST_OF_WINDOW * self.window * _BYTES_A_TOKEN
+
+    def policy(self, raw: tuple[tuple[int, int], ...] = (), aside: tuple[Place, ...] = ()) -> Policy:
+        """A new one."""
+        return Policy(raw, aside, work=self.work)
 
     def outgrows(self, prompt: Prompt) -> bool:
         """Whether the request, as the client wrote it, is more than the model can read."""
@@ -90,10 +95,10 @@ def _first_seen(prompt: Prompt, terms: Terms, now: float) -> Branch:
     raw = _range(0, prompt.answered)
     if terms.rewriting is Rewriting.NONE:
         raw = _range(0, prompt.count)
-    policy = Policy(raw)
+    policy = terms.policy(raw)
     if raw and terms.rewriting is Rewriting.SET_ASIDE and terms.outgrows(prompt):
         # Only what we had set aside could have let it grow so: it never went out like this.
-        policy = Policy(aside=prompt.choose(terms.setting))
+        policy = terms.policy(aside=prompt.choose(terms.setting))
     cache = Cache(new_id(), prompt.keeps, (now,), now if prompt.answered else None)
     return Branch(new_id(), prompt.head, prompt.count, cache, policy, holdout=terms.leaves_alone(prompt))
 
@@ -102,14 +107,14 @@ def _anew(prompt: Prompt, last: Found, terms: Terms, now: float, *, same: bool) 
     """The cache is cold, or there is none behind this head: everything may be written as is best now."""
     policy = last.branch.policy.up_to(last.known)
     if terms.rewriting is Rewriting.NONE:
-        policy = Policy(_range(0, prompt.count))
+        policy = terms.policy(_range(0, prompt.count))
     elif not prompt.is_compaction:  # a summary is written from what was in view, and nobody reads that afterwards
         aside = policy.aside
         if terms.rewriting is Rewriting.LOSSLESS:
             aside = ()
         elif not terms.fills(prompt):
             aside = prompt.choose(terms.setting)
-        policy = Policy(aside=aside)
+        policy = terms.policy(aside=aside)
     cache = Cache(new_id(), max(prompt.keeps, last.branch.cache.keeps), (now,))
     return _next(prompt, last, policy, cache, same=same and last.goes_on)
 
@@ -131,7 +136,7 @@ def _continued(prompt: Prompt, found: Found, elsewhere: Found | None, terms: Ter
         # The client left what it had sent before: behind the common beginning nothing is cached.
         fits = not terms.fills(prompt)
         aside += prompt.choose(terms.setting, found.known) if fits else ()
-    return _next(prompt, found, Policy(raw, aside, policy.rules), cache, same=found.goes_on)
+    return _next(prompt, found, policy._replace(raw=raw, aside=aside), cache, same=found.goes_on)
 
 
 def _next(prompt: Prompt, last: Found, policy: Policy, cache: Cache, *, same: bool) -> Branch:

@@ -213,12 +213,13 @@ def _cache(row: Sequence[Any]) -> Cache:
 
 
 def _text(policy: Policy) -> str:
-    return json.dumps([policy.raw, policy.aside, policy.rules], separators=(",", ":"))
+    return json.dumps(policy, separators=(",", ":"))
 
 
 def _policy(text: str) -> Policy:
     try:
-        raw, aside, rules = json.loads(text)
-        return Policy(tuple((int(a), int(b)) for a, b in raw), tuple(Place(int(a), int(b)) for a, b in aside), rules)
+        raw, aside, rules, work = json.loads(text)
+        ranges = tuple((int(first), int(end)) for first, end in raw)
+        return Policy(ranges, tuple(Place(int(message), int(result)) for message, result in aside), rules, work)
     except (ValueError, TypeError) as error:
         raise sqlite3.DatabaseError("a policy that cannot be read") from error

@@ -19,6 +19,7 @@ OUTCOMES: Mapping[str, str] = {
     "holdout": "left alone, for comparison",
     "off": "passed through: the mode was switched off",
     "not-understood": "passed through: its body is not of the shape that its format has",
+    "stopped": "passed through: more was new in it than there was time for",
     "unknown-format": "passed through: its path is not known",
     "unreadable-encoding": "passed through: its content encoding cannot be read",
     "signed": "passed through: AWS's signature covers its body",

@@ -31,6 +31,7 @@ PASSED = ":warning:"
 _WORDS = {
     "nothing-to-do": "as it came: nothing in it could be written in fewer tokens",
     "not-understood": "passed as it came: not the JSON that its path promises",
+    "stopped": "passed as it came: there was too much that is new in it for the time",
     HOLDOUT: "as it came: one of the sessions that are left alone for comparison",
     OFF: "as it came: the mode is off",
     FAILED: "passed as it came: something of ours failed, see the log",
@@ -39,7 +40,7 @@ _WORDS = {
     UNKNOWN_FORMAT: "passed as it came: the format of this path is not known",
     UNREADABLE_ENCODING: "passed as it came: its content encoding cannot be read",
 }
-_PASSED = frozenset({"not-understood", FAILED, SIGNED, STREAMED, UNKNOWN_FORMAT, UNREADABLE_ENCODING})
+_PASSED = frozenset({"not-understood", "stopped", FAILED, SIGNED, STREAMED, UNKNOWN_FORMAT, UNREADABLE_ENCODING})
 
 
 def mark(flow: HTTPFlow, treatment: Treatment, milliseconds: float) -> None:

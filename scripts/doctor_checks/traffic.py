@@ -21,6 +21,7 @@ REWRITTEN = "rewritten"
 
 REASONS: dict[str, tuple[str, str]] = {
     "nothing-to-do": ("no tool result in it could be written in fewer tokens", ""),
+    "stopped": ("more was new in it than there was time for", "see foundry_budget_ms"),
     "not-understood": ("the body is not of the shape that its format has", "look for an update of this project"),
     "unknown-format": ("the path is not known", "check the path in ANTHROPIC_FOUNDRY_BASE_URL"),
     "unreadable-encoding": ("the body's content encoding cannot be undone", ""),

@@ -28,6 +28,7 @@ Variables of claude-foundry itself, all optional:
   FOUNDRY_COMPRESS_EXTRA_HOSTS  further host names that stand for Foundry, with commas between
   FOUNDRY_COMPRESS_PROVIDERS    others that serve Claude, for whose requests it is done too: vertex, bedrock, anthropic
   FOUNDRY_COMPRESS_MEMORY_MB    memory for finished work
+  FOUNDRY_COMPRESS_WORK_MB, FOUNDRY_COMPRESS_BUDGET_MS  how much work a conversation and time a request may take
   FOUNDRY_COMPRESS_CACHE_TTL    how long the service keeps a prompt cache: auto, 5m, 1h or seconds
   FOUNDRY_COMPRESS_STATE_DIR    folder for what is remembered of conversations
   FOUNDRY_COMPRESS_RECENT_TOKENS, FOUNDRY_COMPRESS_LEAST_TOKENS  what is set aside in mode balanced

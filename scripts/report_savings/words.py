@@ -16,6 +16,7 @@ OUTCOMES: Mapping[str, str] = {
     "nothing-to-do": "no tool result in it could be written in fewer tokens",
     "holdout": "left alone for comparison (holdout)",
     "off": "the mode was switched off",
+    "stopped": "more was new in it than there was time for",
     "not-understood": "the body is not of the shape that its format has",
     "unknown-format": "the path is not known",
     "unreadable-encoding": "the body's content encoding could not be undone",

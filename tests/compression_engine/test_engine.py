@@ -282,3 +282,13 @@ def test_what_is_written_in_another_way_from_now_on_is_kept_once() -> None:
     goes_on = [*session, {"role": "assistant", "content": "Done."}, {"role": "user", "content": "More?"}]
     engine.rewrite(body(goes_on), FORMAT, lambda _: Policy(aside=(Place(2, 0),)))
     assert len(engine._memory._known) == len(engine._beginnings._known) == 1
+
+
+def test_behind_the_cap_on_work_results_go_out_as_they_are() -> None:
+    """Result by result, so that the next turn says the same of those before."""
+    raw = body(turns(*(("Read", {"file_path": f"{at}.py"}, READING) for at in range(4))))
+    capped = Policy(work=2 * len(READING))
+    arrived = Engine().rewrite(raw, FORMAT, lambda _: capped).body
+    assert [text == READING for text in texts(arrived)] == [False, False, True, True]
+    assert texts(arrived)[:2] == texts(rewrite(raw))[:2]
+    assert restore(arrived) == raw

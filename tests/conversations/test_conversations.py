@@ -54,7 +54,7 @@ class Proxy:
         self.measured = False
         self.standing: list[Standing] = []
 
-    def send(
+    def send(  # noqa: PLR0913 - what a test says of a request
         self,
         messages: Sequence[Json],
         terms: Terms = TERMS,
@@ -62,9 +62,13 @@ class Proxy:
         answered: bool | None = True,
         is_billed: bool = True,
         mark_last: bool = True,
+        gives_up: bool = False,
         **fields: Json,
     ) -> Policy:
-        """The policy for a request, which is answered (True), refused (False) or not at an end (None)."""
+        """The policy for a request, which is answered (True), refused (False) or not at an end (None).
+
+        `gives_up`: it goes out as the client wrote it after all.
+        """
         decision = Decision(self.conversations, self.observed, terms, is_billed)
         policies: list[Policy] = []
 
@@ -74,6 +78,8 @@ class Proxy:
 
         raw = body(messages, mark_last=mark_last, **{"tools": TOOLS, **fields})
         Engine().rewrite(raw, FORMAT, decide)
+        if gives_up:
+            decision.went_raw()
         self.sent.append(decision.sent)
         self.measured = decision.is_measured
         if decision.standing is not None:
@@ -682,3 +688,41 @@ def test_what_is_set_aside_shows_in_what_moved(clock: Clock, proxy: Proxy) -> No
     proxy.send(session(6))
     proxy.send(session(7))
     assert [one.moved for one in proxy.standing[-2:]] == [True, False]
+
+
+# What goes out as the client wrote it after all
+
+
+def test_what_went_out_raw_after_all_stays_so_until_it_is_cold(clock: Clock, proxy: Proxy) -> None:
+    assert proxy.send(session(3)) == Policy(raw=((0, 6),))
+    assert proxy.send(session(4), gives_up=True) == Policy(raw=((0, 6),))
+    assert proxy.send(session(5)) == Policy(raw=((0, 9),)), "new results are written shorter again"
+    clock.now += COLD
+    assert proxy.send(session(6)).raw == ()
+
+
+def test_so_does_all_that_was_written_shorter_before(clock: Clock, proxy: Proxy) -> None:
+    """It can only be a mistake of ours: one cache is lost, and no more."""
+    warmed(proxy)
+    clock.now += COLD
+    assert proxy.send(session(6)).aside
+    proxy.send(session(7), gives_up=True)
+    assert proxy.send(session(8)) == Policy(raw=((0, 15),))
+
+
+def test_whether_the_service_may_hold_what_is_ours(clock: Clock, proxy: Proxy) -> None:
+    proxy.send(session(3), gives_up=True)
+    proxy.send(session(4))
+    assert [one.is_ours for one in proxy.standing] == [False, False], "the first went out raw"
+    proxy.send(session(5))
+    assert proxy.standing[-1].is_ours
+    clock.now += COLD
+    proxy.send(session(6))
+    assert not proxy.standing[-1].is_ours
+
+
+def test_the_cap_on_work_changes_when_the_cache_is_cold(clock: Clock, proxy: Proxy) -> None:
+    proxy.send(session(1), LOSSLESS)
+    assert proxy.send(session(2), replace(LOSSLESS, work=5)).work == Policy().work
+    clock.now += COLD
+    assert proxy.send(session(3), replace(LOSSLESS, work=5)).work == 5

@@ -44,6 +44,7 @@ def test_what_was_saved_stands_in_the_comment(treatment: Treatment, comment: str
         (HOLDOUT, False),
         (OFF, False),
         (Outcome.NOT_UNDERSTOOD, True),
+        (Outcome.STOPPED, True),
         (FAILED, True),
         (STREAMED, True),
         (UNKNOWN_FORMAT, True),

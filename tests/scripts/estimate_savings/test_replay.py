@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +20,15 @@ class RecordingEngine(Engine):
         super().__init__()
         self.bodies: list[bytes] = []
 
-    def rewrite(self, body: bytes, wire_format: WireFormat, decide: Decide = lambda _: Policy()) -> Rewrite:
+    def rewrite(
+        self,
+        body: bytes,
+        wire_format: WireFormat,
+        decide: Decide = lambda _: Policy(),
+        goes_on: Callable[[], bool] = lambda: True,
+    ) -> Rewrite:
         self.bodies.append(body)
-        return super().rewrite(body, wire_format, decide)
+        return super().rewrite(body, wire_format, decide, goes_on)
 
 
 LOSSLESS = Terms(Rewriting.LOSSLESS)
