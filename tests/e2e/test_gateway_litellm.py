@@ -1,0 +1,174 @@
+"""LiteLLM's proxy as docs/clients/litellm.md sets it up, between clients and a real mitmdump with the addon."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.answers import Answer, ToolUse
+from demo.stand_in import Request
+from tests.e2e.connect_proxy import ConnectProxy
+from tests.e2e.laws import Exchange
+from tests.e2e.mitmdump import free_port, wait_for
+from tests.e2e.route import proxied
+from tests.e2e.sdks.environment import NEEDS_PYTHON_SDKS, PROJECT, PYTHON, environment, run
+from tests.e2e.sdks.foundry import Foundry
+from tests.e2e.sdks.laws import conversations, same_request, verify, verify_prefixes
+from tests.e2e.snippets import snippet
+
+pytestmark = [pytest.mark.e2e, NEEDS_PYTHON_SDKS]
+
+PAGE = "docs/clients/litellm.md"
+# What is made up on the page, for tests to replace.
+CERTIFICATE, PROXY, PORT = "/home/dev/foundry-compress/certs/mitmproxy-ca-cert.pem", "http://127.0.0.1:8080", "4000"
+MASTER_KEY = f"sk-{'0123456789abcdef' * 4}"
+KEY = "made-up-key"
+
+READ = ToolUse("read_file", {"path": "prices.py"})
+CHECK = ToolUse("run_command", {"command": "check --all"})
+LAST_WORDS = "From “prices.py” ✓."
+SCRIPT = [Answer(("I look around.", READ)), Answer((READ, CHECK)), Answer((LAST_WORDS,))]
+
+_START_SECONDS = 120.0
+# What LiteLLM makes up itself where it translates an answer.
+_MADE_UP = ("id", "created", "created_at")
+
+
+@contextmanager
+def litellm(directory: Path, certificate: Path, proxy: str) -> Iterator[str]:
+    """Start it as the page says, in `directory`; gives its address."""
+    directory.mkdir()
+    (directory / "config.yaml").write_text(snippet(PAGE, "yaml"), encoding="utf-8")
+    port = str(free_port())
+    script = snippet(
+        PAGE, "sh", replacing={CERTIFICATE: str(certificate), PROXY: proxy, f"--port {PORT}": f"--port {port}"}
+    )
+    keys = {"LITELLM_MASTER_KEY": MASTER_KEY, "AZURE_API_KEY": KEY, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    address = f"http://127.0.0.1:{port}"
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(
+            ["sh", "-e"],
+            cwd=directory,
+            env=environment(directory, keys),
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        with process.stdin:
+            process.stdin.write(script.encode())
+    try:
+        up = wait_for(lambda: process.poll() is not None or _answers(address), _START_SECONDS)
+        assert up, (directory / "log").read_text()
+        assert process.poll() is None, (directory / "log").read_text()
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _answers(address: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{address}/health/liveliness", timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True)
+class Both:
+    """The same conversations through LiteLLM twice: straight to the stand-in, and through the addon."""
+
+    straight: list[Request]
+    straight_decoded: dict[str, list[Any]]
+    through: list[Exchange]
+    decoded: dict[str, list[Any]]
+    log: str
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
+    home = tmp_path_factory.mktemp("home")
+
+    def talk(name: str, certificate: Path, proxy: str) -> dict[str, list[Any]]:
+        with litellm(home / name, certificate, proxy) as address:
+            program = [str(PYTHON), "-m", "tests.e2e.sdks.gateway_client", address, MASTER_KEY]
+            decoded: dict[str, list[Any]] = json.loads(run(program, PROJECT, environment(home, {})))
+            return decoded
+
+    with ExitStack() as stack:
+        near, far = (stack.enter_context(Foundry(SCRIPT)) for _ in range(2))
+        tunnel = stack.enter_context(ConnectProxy(near.port))
+        way = stack.enter_context(proxied(far, home / "route"))
+        at_once = stack.enter_context(ThreadPoolExecutor())
+        straight = at_once.submit(talk, "straight", near.ca_path, f"http://127.0.0.1:{tunnel.port}")
+        through = at_once.submit(talk, "through", way.proxy.certificate, way.proxy.url)
+        straight_decoded, decoded = straight.result(), through.result()
+        wait_for(lambda: way.proxy.log().count(" outcome=") >= len(far.requests))
+        return Both(near.requests, straight_decoded, way.exchanges(), decoded, way.proxy.log())
+
+
+def without_made_up(value: Any) -> Any:
+    """`value` without what differs from one run of LiteLLM to the next."""
+    if isinstance(value, list):
+        return [without_made_up(one) for one in value]
+    if isinstance(value, dict):
+        return {key: without_made_up(one) for key, one in value.items() if key not in _MADE_UP}
+    return value
+
+
+def test_litellm_sends_the_same_as_without_the_addon(both: Both) -> None:
+    assert len(both.straight) == len(both.through) >= 3 * len(both.decoded)
+    for straight, through in zip(both.straight, both.through, strict=True):
+        same_request(straight, through)
+
+
+def test_every_wire_format_is_asked_for(both: Both) -> None:
+    assert {exchange.sent_path.partition("?")[0] for exchange in both.through} == {
+        "/anthropic/v1/messages",
+        "/anthropic/v1/messages/count_tokens",
+        "/openai/deployments/my-gpt/chat/completions",
+        "/openai/responses",
+    }
+
+
+def test_what_litellm_sent_arrives_and_results_come_back(both: Both) -> None:
+    for exchange in both.through:
+        verify(exchange)
+        assert KEY in (exchange.arrived.header("api-key") or "", exchange.arrived.header("x-api-key") or "")
+    for turns in conversations(both.through).values():
+        verify_prefixes(turns)
+
+
+def test_clients_of_litellm_decode_the_same_as_without_the_addon(both: Both) -> None:
+    assert without_made_up(both.decoded) == without_made_up(both.straight_decoded)
+    for variant, decoded in both.decoded.items():
+        assert LAST_WORDS in json.dumps(decoded, ensure_ascii=False), variant
+        streams = [entry for entry in decoded if isinstance(entry, list)]
+        assert len(streams) == (len(SCRIPT) if "stream" in variant.split() else 0)
+
+
+def test_every_conversation_gets_smaller(both: Both) -> None:
+    found = conversations(both.through)
+    assert len(found) == len(both.decoded)
+    for turns in found.values():
+        last = turns[-1]
+        assert len(last.arrived.body) < 0.8 * len(last.sent)
+
+
+def test_the_proxy_understood_all_and_told_nothing(both: Both) -> None:
+    assert "outcome=not-understood" not in both.log
+    assert KEY not in both.log
