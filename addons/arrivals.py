@@ -17,12 +17,12 @@ NOBODY_SECONDS = 300.0
 
 
 class Arrivals:
-    """`is_on` tells whether clients of Foundry are looked for at all, `address` where they would have to come to."""
+    """`is_on` tells whether clients of Foundry are looked for at all, `setting` what would lead them here."""
 
-    def __init__(self, notices: Notices, is_on: Callable[[], bool], address: Callable[[], str]) -> None:
+    def __init__(self, notices: Notices, is_on: Callable[[], bool], setting: Callable[[], str]) -> None:
         self._notices = notices
         self._is_on = is_on
-        self._address = address
+        self._setting = setting
         self._timers: list[asyncio.TimerHandle] = []
         self._foundry = False
         self._others = 0
@@ -54,7 +54,7 @@ class Arrivals:
     def nobody_came(self) -> None:
         """Say so if no client has come."""
         if not self._foundry and not self._others and self._is_on():
-            self._notices.nobody_came(self._address())
+            self._notices.nobody_came(self._setting())
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
         self._timers.append(asyncio.get_running_loop().call_later(seconds, act))

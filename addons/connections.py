@@ -10,6 +10,7 @@ from mitmproxy.proxy import layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import TCPLayer
 from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode, UpstreamMode
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 import host_rules
 import leaf_certificate
@@ -54,6 +55,13 @@ class Connections:
         """Say why a tunnel to Foundry was not opened."""
         with self._fail_open("http_connect_error"):
             self.look_for_upstream_error(flow, flow.request.host)
+
+    def server_connect_error(self, data: ServerConnectionHookData) -> None:
+        """Say why Foundry cannot be reached in reverse mode, where mitmproxy hangs up before there is a request."""
+        with self._fail_open("server_connect_error"):
+            mode = data.client.proxy_mode
+            if isinstance(mode, ReverseMode) and data.server.error and self._in_scope(mode.address[0]):
+                self._notices.foundry_out_of_reach(host_rules.normalise_host(mode.address[0]), data.server.error)
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """Pass on what is not TLS in tunnels to other hosts, without a look at what it is."""

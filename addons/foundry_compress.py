@@ -84,7 +84,7 @@ class FoundryCompress:
         self._set_for_user: dict[str, object] = {}
         self._is_running = False
         self._web_view = WebView()
-        self._arrivals = Arrivals(self._notices, lambda: self._mode is not Mode.OFF, self._address)
+        self._arrivals = Arrivals(self._notices, lambda: self._mode is not Mode.OFF, self._client_setting)
         self.connections = Connections(self._notices, self._arrivals, self._in_scope, lambda: self._looks_in)
         # mitmproxy's: what comes with us
         self.addons = [Listening(), self.connections, Commands(self._web_view.pairs, self.stats, self.set_mode)]
@@ -348,10 +348,9 @@ class FoundryCompress:
     def _in_scope(self, host: str) -> bool:
         return self._scope.includes(host)
 
-    def _address(self) -> str:
-        """Where clients come to."""
-        addresses = mitmproxy_settings.listen_addresses(ctx.master)
-        return "{}:{}".format(*addresses[0]) if addresses else "HOST:PORT"
+    def _client_setting(self) -> str:
+        """What leads a client here."""
+        return mitmproxy_settings.client_setting(ctx.master)
 
     def _fail_open(self, hook: str) -> AbstractContextManager[None]:
         return fail_open(self._notices, hook)

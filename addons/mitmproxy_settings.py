@@ -13,11 +13,13 @@ from typing import Any
 from mitmproxy.exceptions import OptionsError
 from mitmproxy.master import Master
 from mitmproxy.optmanager import OptManager, unset
+from mitmproxy.proxy.mode_specs import ReverseMode
 
 from host_rules import FOUNDRY_DOMAINS
 
 __all__ = [
     "OBSTACLE_OPTIONS",
+    "client_setting",
     "discard_authority_just_made",
     "is_given",
     "listen_addresses",
@@ -113,6 +115,18 @@ def listen_addresses(master: Master) -> list[tuple[str, int]]:
         if server.mode.custom_listen_host is None
         for address in server.listen_addrs
     ]
+
+
+def client_setting(master: Master) -> str:
+    """What leads a client here, as NAME=VALUE: this proxy, or where there is none the base URL that reverse mode is."""
+    proxyserver = master.addons.get("proxyserver")
+    servers = proxyserver.servers if proxyserver else ()
+    for server in sorted(servers, key=lambda one: isinstance(one.mode, ReverseMode)):
+        for host, port, *_ in server.listen_addrs:
+            url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            is_reverse = isinstance(server.mode, ReverseMode)
+            return f"ANTHROPIC_FOUNDRY_BASE_URL={url}/anthropic" if is_reverse else f"HTTPS_PROXY={url}"
+    return "HTTPS_PROXY=http://HOST:PORT"
 
 
 def rebind(master: Master) -> bool:

@@ -43,14 +43,8 @@ class Notices:
 
     def foundry_out_of_reach(self, host: str, error: str) -> None:
         """The proxy found no way to `host`; `error` is mitmproxy's word for it."""
-        remedy = (
-            "; if your network looks into connections, name its certificate authority in mitmproxy's option "
-            "ssl_verify_upstream_trusted_ca, or in NODE_EXTRA_CA_CERTS before claude-foundry starts"
-        )
         self._once(
-            "out-of-reach",
-            f"This proxy could not reach {host}: {ascii(error[:_SHOWN_ERROR])[1:-1]}"
-            f"{remedy if 'certificate' in error.lower() else ''}",
+            "out-of-reach", f"This proxy could not reach {host}: {ascii(error[:_SHOWN_ERROR])[1:-1]}{_way_out(error)}"
         )
 
     def unknown_format(self, host: str, path: str) -> None:
@@ -120,19 +114,37 @@ class Notices:
             f"before Foundry, at foundry_extra_hosts or {BASE_URL_VARIABLE}",
         )
 
-    def nobody_came(self, address: str) -> None:
-        """No client uses this proxy."""
-        self._once(
-            "nothing-seen",
-            f"Nothing has come through this proxy yet: start the client with HTTPS_PROXY=http://{address} and "
-            f"NODE_EXTRA_CA_CERTS={self.certificate}",
-        )
+    def nobody_came(self, setting: str) -> None:
+        """No client uses this proxy; `setting` (NAME=VALUE) would lead it here."""
+        trust = f" and NODE_EXTRA_CA_CERTS={self.certificate}" if setting.startswith("HTTPS_PROXY=") else ""
+        self._once("nothing-seen", f"Nothing has come through this proxy yet: start the client with {setting}{trust}")
 
     def _once(self, kind: str, line: str, level: int = logging.WARNING) -> None:
         if kind not in self._said:
             self._said.add(kind)
             self._lines.append(line)
             logger.log(level, line)
+
+
+def _way_out(error: str) -> str:
+    """What may help against mitmproxy's `error` on the way to Foundry; empty where that is not known."""
+    said = error.lower()
+    if "hostname mismatch" in said:
+        return (
+            "; the certificate there is for another name: use the resource's public name, to which a private endpoint "
+            "answers too"
+        )
+    if "certificate" in said:
+        return (
+            "; if your network looks into connections, name its certificate authority in mitmproxy's option "
+            "ssl_verify_upstream_trusted_ca, or in NODE_EXTRA_CA_CERTS before claude-foundry starts"
+        )
+    if said.startswith("upstream proxy ") and " 407 " in said:
+        return (
+            "; it wants a user and password (Basic), in mitmproxy's option upstream_auth, or in HTTPS_PROXY before "
+            "claude-foundry starts"
+        )
+    return ""
 
 
 def where_it_broke(error: BaseException) -> str:

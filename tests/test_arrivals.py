@@ -10,7 +10,7 @@ from notices import Notices
 
 
 def _arrivals(*, is_on: bool = True) -> Arrivals:
-    return Arrivals(Notices("ca.pem"), lambda: is_on, lambda: "127.0.0.1:8080")
+    return Arrivals(Notices("ca.pem"), lambda: is_on, lambda: "HTTPS_PROXY=http://127.0.0.1:8080")
 
 
 def test_says_where_to_come_to_when_nobody_comes(caplog: pytest.LogCaptureFixture) -> None:

@@ -27,7 +27,7 @@ class _Tested:
     def __init__(self) -> None:
         notices = Notices()
         self.looks_in = True
-        self.arrivals = Arrivals(notices, lambda: True, lambda: "127.0.0.1:8080")
+        self.arrivals = Arrivals(notices, lambda: True, lambda: "HTTPS_PROXY=http://127.0.0.1:8080")
         self.hooks = Connections(notices, self.arrivals, lambda host: host == HOST, lambda: self.looks_in)
 
 
@@ -156,6 +156,25 @@ async def test_a_foundry_that_cannot_be_reached(  # noqa: PLR0913, PLR0917 - a t
     assert told is None or f"could not reach {host}: {told}" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("mode", "error", "told"),
+    [
+        (f"reverse:https://{HOST}", "Connect call failed", True),
+        (f"reverse:https://{HOST}", None, False),
+        (f"reverse:https://{OTHER}", "Connect call failed", False),
+        ("regular", "Connect call failed", False),  # here an error of the tunnel or the request tells of it
+    ],
+)
+async def test_a_foundry_that_reverse_mode_cannot_reach(
+    mode: str, error: str | None, told: bool, tested: _Tested, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = _context(None, (HOST, 443), mode)
+    context.server.error = error
+    data = SimpleNamespace(client=context.client, server=context.server)
+    tested.hooks.server_connect_error(data)  # type: ignore[arg-type]
+    assert (f"could not reach {HOST}: Connect call failed" in caplog.text) is told
+
+
 async def test_a_tunnel_that_was_not_opened_shows_that_the_client_comes_here(
     tested: _Tested, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -174,11 +193,18 @@ async def test_no_tunnel_to_foundry_local_is_opened(tested: _Tested) -> None:
 
 async def test_a_failure_in_any_hook_stays_in_it(tested: _Tested, caplog: pytest.LogCaptureFixture) -> None:
     hooks = tested.hooks
-    for hook in (hooks.http_connect, hooks.http_connect_error, hooks.tls_failed_client, hooks.next_layer):
+    for hook in (
+        hooks.http_connect,
+        hooks.http_connect_error,
+        hooks.tls_failed_client,
+        hooks.next_layer,
+        hooks.server_connect_error,
+    ):
         hook(None)  # type: ignore[arg-type]
     assert [record.getMessage().split()[0] for record in caplog.records] == [
         "http_connect",
         "http_connect_error",
         "tls_failed_client",
         "next_layer",
+        "server_connect_error",
     ]

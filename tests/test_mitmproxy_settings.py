@@ -4,12 +4,21 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mitmproxy.addons import next_layer, proxyserver, save, savehar
+from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons
 
-from mitmproxy_settings import discard_authority_just_made, is_given, listen_addresses, obstacles, set_unless_given
+from mitmproxy_settings import (
+    client_setting,
+    discard_authority_just_made,
+    is_given,
+    listen_addresses,
+    obstacles,
+    set_unless_given,
+)
 
 
 @pytest.fixture
@@ -84,6 +93,22 @@ def test_the_users_own_resource_is_the_example(context: taddons.context, monkeyp
 def test_a_mitmproxy_that_does_not_listen_has_no_addresses() -> None:
     with taddons.context() as tctx:
         assert listen_addresses(tctx.master) == []
+        assert client_setting(tctx.master) == "HTTPS_PROXY=http://HOST:PORT"
+
+
+@pytest.mark.parametrize(
+    ("listening", "setting"),
+    [
+        ([("regular", "127.0.0.1")], "HTTPS_PROXY=http://127.0.0.1:8080"),
+        ([("upstream:http://proxy.example:3128", "::1")], "HTTPS_PROXY=http://[::1]:8080"),
+        ([("reverse:https://h.example", "127.0.0.1")], "ANTHROPIC_FOUNDRY_BASE_URL=http://127.0.0.1:8080/anthropic"),
+        ([("reverse:https://h.example", "192.0.2.1"), ("regular", "127.0.0.1")], "HTTPS_PROXY=http://127.0.0.1:8080"),
+    ],
+)
+def test_what_leads_a_client_here_depends_on_mode_and_address(listening: list[tuple[str, str]], setting: str) -> None:
+    servers = [SimpleNamespace(mode=ProxyMode.parse(mode), listen_addrs=((host, 8080),)) for mode, host in listening]
+    master = SimpleNamespace(addons={"proxyserver": SimpleNamespace(servers=servers)})
+    assert client_setting(master) == setting  # type: ignore[arg-type]
 
 
 def test_an_authority_of_this_process_is_discarded(tmp_path: Path) -> None:

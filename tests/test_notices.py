@@ -32,7 +32,11 @@ from notices import Notices, where_it_broke
             "could not be rewritten and passed as it was (IndexError)",
         ),
         (lambda notices: notices.only_other_hosts(3), "3 connection(s)"),
-        (lambda notices: notices.nobody_came("127.0.0.1:8080"), "HTTPS_PROXY=http://127.0.0.1:8080"),
+        (
+            lambda notices: notices.nobody_came("HTTPS_PROXY=http://h:1"),
+            "HTTPS_PROXY=http://h:1 and NODE_EXTRA_CA_CERTS=/certs/mitmproxy-ca-cert.pem",
+        ),
+        (lambda notices: notices.nobody_came("BASE_URL=http://h:1"), "with BASE_URL=http://h:1"),
         (lambda notices: notices.say("an option is in the way"), "an option is in the way"),
     ],
 )
@@ -57,13 +61,21 @@ def test_a_refusing_client_is_told_every_variable_and_the_file(caplog: pytest.Lo
 
 
 @pytest.mark.parametrize(
-    ("error", "advised"), [("Certificate verify failed: self-signed", True), ("Connect call failed", False)]
+    ("error", "remedy"),
+    [
+        ("Certificate verify failed: self-signed certificate", "ssl_verify_upstream_trusted_ca"),
+        ("Certificate verify failed: hostname mismatch", "use the resource's public name"),
+        ("Upstream proxy h:1 refused HTTP CONNECT request: 407 Proxy Authentication Required", "upstream_auth"),
+        ("Upstream proxy h:1 refused HTTP CONNECT request: 403 Forbidden", None),
+        ("Connect call failed", None),
+    ],
 )
-def test_the_networks_own_authority_is_named_where_it_may_be_the_reason(
-    error: str, advised: bool, caplog: pytest.LogCaptureFixture
+def test_what_may_help_is_named_and_nothing_else(
+    error: str, remedy: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     Notices().foundry_out_of_reach("h.example", error)
-    assert ("ssl_verify_upstream_trusted_ca" in caplog.text) is advised
+    remedies = ("ssl_verify_upstream_trusted_ca", "use the resource's public name", "upstream_auth")
+    assert [one for one in remedies if one in caplog.text] == ([remedy] if remedy else [])
 
 
 def test_what_comes_from_outside_cannot_break_the_line(caplog: pytest.LogCaptureFixture) -> None:
