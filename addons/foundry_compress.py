@@ -38,7 +38,7 @@ import mode_switch  # noqa: E402
 from arrivals import Arrivals  # noqa: E402
 from billing.accounts import Account  # noqa: E402
 from billing.ledger import LEDGER_FILE, Ledger  # noqa: E402
-from body_signature import covers_body  # noqa: E402
+from body_signature import cover  # noqa: E402
 from bookkeeper import Bookkeeper, Pending, session_of  # noqa: E402
 from certificate_authority import Authority, AuthorityError, ensure  # noqa: E402
 from company_policy import CompanyPolicy  # noqa: E402
@@ -269,8 +269,8 @@ class FoundryCompress:
         if endpoint is None:
             self._notices.unknown_format(host, flow.request.path)
             treatment = Treatment(UNKNOWN_FORMAT)
-        elif covers_body(flow.request):
-            self._notices.signed_body(host)
+        elif covered_by := cover(flow.request):
+            self._notices.signed_body(host, covered_by)
             treatment = Treatment(SIGNED)
         else:
             treatment, sent = await self._rewriter.treat(flow.request, endpoint, session_of(flow.request))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 
+from body_signature import Cover
 from foundry_options import BASE_URL_VARIABLE
 
 __all__ = ["Notices", "where_it_broke"]
@@ -13,6 +14,16 @@ logger = logging.getLogger("foundry_compress")
 
 _SHOWN_PATH = 100  # characters of a path that a line shows
 _SHOWN_ERROR = 200
+_COVERED = {
+    Cover.AWS_SIGNATURE: (
+        "AWS's signature covers its body: give the client a Bedrock API key instead of AWS credentials, in "
+        "AWS_BEARER_TOKEN_BEDROCK"
+    ),
+    Cover.CLAUDE_CODE_HASH: (
+        "Claude Code wrote a hash of the body into it: start Claude Code with CLAUDE_CODE_ATTRIBUTION_HEADER=0, and it "
+        "leaves that out"
+    ),
+}
 
 
 class Notices:
@@ -63,13 +74,9 @@ class Notices:
             "leave that option out",
         )
 
-    def signed_body(self, host: str) -> None:
-        """A request must arrive as it is, because its signature covers the body."""
-        self._once(
-            "signed-body",
-            f"A request to {host} passed as it was, because AWS's signature covers its body: give the client a Bedrock "
-            "API key instead of AWS credentials, in AWS_BEARER_TOKEN_BEDROCK",
-        )
+    def signed_body(self, host: str, covered_by: Cover) -> None:
+        """A request must arrive as it is."""
+        self._once(f"signed-body {covered_by}", f"A request to {host} passed as it was, because {_COVERED[covered_by]}")
 
     def unreadable_encoding(self, encoding: str) -> None:
         """A request body is in a content encoding that cannot be undone."""

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from mitmproxy.test import tutils
 
-from body_signature import covers_body
+from body_signature import Cover, cover
 
 CREDENTIAL = "Credential=AKID/20261125/us-east-1/bedrock/aws4_request, SignedHeaders=host, Signature=00"
 
@@ -22,13 +24,49 @@ CREDENTIAL = "Credential=AKID/20261125/us-east-1/bedrock/aws4_request, SignedHea
         ("", "/model/x-amz-signature/invoke", False),
     ],
 )
-def test_which_signatures_cover_the_body(authorization: str | None, path: str, expected: bool) -> None:
+def test_which_signatures_of_aws_cover_the_body(authorization: str | None, path: str, expected: bool) -> None:
     request = tutils.treq(path=path.encode(), headers=())
     if authorization is not None:
         request.headers["Authorization"] = authorization
-    assert covers_body(request) is expected
+    assert cover(request) is (Cover.AWS_SIGNATURE if expected else None)
 
 
 def test_the_signature_may_be_any_of_several_headers() -> None:
     fields = ((b"authorization", b"Bearer x"), (b"Authorization", f"AWS4-HMAC-SHA256 {CREDENTIAL}".encode()))
-    assert covers_body(tutils.treq(headers=fields))
+    assert cover(tutils.treq(headers=fields)) is Cover.AWS_SIGNATURE
+
+
+LINE = "x-anthropic-billing-header: cc_version=2.1.197.db4; cc_entrypoint=sdk-cli;"
+
+
+def _claude_code(text: str) -> bytes:
+    body = {"messages": [], "system": [{"type": "text", "text": text}, {"type": "text", "text": "You are."}]}
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (_claude_code(f"{LINE} cch=a7700;"), True),
+        (_claude_code(f"{LINE} cch=0a000; cc_workload=cron;"), True),
+        (_claude_code(f"{LINE} cch=00000;"), False),  # as for Vertex AI
+        (_claude_code(LINE), False),  # as for Foundry and Bedrock
+        (_claude_code(f"{LINE} scch=a7700;"), False),
+        (_claude_code("You are."), False),
+        (json.dumps({"content": _claude_code(f"{LINE} cch=a7700;").decode()}).encode(), False),
+        (b"", False),
+        (None, False),
+    ],
+)
+def test_which_hash_of_claude_codes_covers_the_body(body: bytes | None, expected: bool) -> None:
+    request = tutils.treq(headers=())
+    request.raw_content = body
+    assert cover(request) is (Cover.CLAUDE_CODE_HASH if expected else None)
+    if body:
+        request.headers["content-encoding"] = "gzip"
+        request.content = body
+        assert cover(request) is (Cover.CLAUDE_CODE_HASH if expected else None)
+
+
+def test_a_body_that_cannot_be_read_is_not_covered() -> None:
+    assert cover(tutils.treq(headers=((b"content-encoding", b"gzip"),), content=b"no gzip")) is None

@@ -183,6 +183,21 @@ async def test_a_signed_request_passes_as_it_is_and_why_is_told_once(
     assert "AWS_BEARER_TOKEN_BEDROCK" in caplog.text
 
 
+async def test_a_request_with_claude_codes_hash_passes_as_it_is_and_why_is_told_once(
+    addon: FoundryCompress, caplog: pytest.LogCaptureFixture
+) -> None:
+    _options().update(foundry_providers="anthropic")
+    body = b'{"system":[{"type":"text","text":"x-anthropic-billing-header: cc_version=2; cch=a7700;"}]}'
+    for _ in range(2):
+        flow = _flow("api.anthropic.com", "/v1/messages?beta=true", sni="api.anthropic.com")
+        flow.request.content = body
+        await addon.request(flow)
+        assert flow.request.content == body
+        await _answer(addon, flow)
+    assert _stats(addon)["unchanged"] == {"signed": 2}
+    assert caplog.text.count("CLAUDE_CODE_ATTRIBUTION_HEADER=0") == 1
+
+
 @pytest.mark.usefixtures("addon")
 async def test_naming_a_provider_issues_the_authority_again_with_the_same_key(tmp_path: Path) -> None:
     before = inspect(tmp_path)

@@ -22,7 +22,7 @@ OUTCOMES: Mapping[str, str] = {
     "stopped": "passed through: more was new in it than there was time for",
     "unknown-format": "passed through: its path is not known",
     "unreadable-encoding": "passed through: its content encoding cannot be read",
-    "signed": "passed through: AWS's signature covers its body",
+    "signed": "passed through: a signature or a hash covers its body",
     "streamed": "passed through: mitmproxy sent it on before it was complete (stream_large_bodies)",
     "failed": "passed through: the addon made a mistake",
 }

@@ -35,7 +35,7 @@ _WORDS = {
     HOLDOUT: "as it came: one of the sessions that are left alone for comparison",
     OFF: "as it came: the mode is off",
     FAILED: "passed as it came: something of ours failed, see the log",
-    SIGNED: "passed as it came: AWS's signature covers its body",
+    SIGNED: "passed as it came: a signature or a hash covers its body",
     STREAMED: "passed as it came: stream_large_bodies sent it on before it was complete",
     UNKNOWN_FORMAT: "passed as it came: the format of this path is not known",
     UNREADABLE_ENCODING: "passed as it came: its content encoding cannot be read",

@@ -25,7 +25,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "not-understood": ("the body is not of the shape that its format has", "look for an update of this project"),
     "unknown-format": ("the path is not known", "check the path in ANTHROPIC_FOUNDRY_BASE_URL"),
     "unreadable-encoding": ("the body's content encoding cannot be undone", ""),
-    "signed": ("AWS's signature covers the body", "give the client a Bedrock API key in AWS_BEARER_TOKEN_BEDROCK"),
+    "signed": ("a signature or a hash covers the body", "look in the proxy's log for what to set in the client"),
     "streamed": ("the body was sent on before the addon saw it", "unset mitmproxy's option stream_large_bodies"),
     "observed": ("the mode is observe, which measures and changes nothing", "give it another foundry_mode"),
     "holdout": ("the conversation is one of those that are left alone for comparison", ""),

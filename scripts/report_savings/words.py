@@ -20,7 +20,7 @@ OUTCOMES: Mapping[str, str] = {
     "not-understood": "the body is not of the shape that its format has",
     "unknown-format": "the path is not known",
     "unreadable-encoding": "the body's content encoding could not be undone",
-    "signed": "AWS's signature covers the body",
+    "signed": "a signature or a hash covers the body",
     "streamed": "the body was sent on before the addon saw it",
     "failed": "the addon made a mistake; the client's own bytes went out",
 }
