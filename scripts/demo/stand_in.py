@@ -152,6 +152,10 @@ class StandIn:
         """
         return not_found()
 
+    def stream_type(self, request: Request) -> str:  # noqa: ARG002
+        """The Content-Type of the stream that answers `request`; a subclass may know others."""
+        return "text/event-stream; charset=utf-8"
+
     def record(self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes) -> Request:
         """Remember one request."""
         with self._lock:
@@ -281,7 +285,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream(self, pieces: Iterable[bytes], request: Request, pause: float = 0.0) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Content-Type", self.server.stand_in.stream_type(request))
         self.send_header("Cache-Control", "no-cache")
         self.send_header("Transfer-Encoding", "chunked")
         self.send_header("request-id", request.request_id)

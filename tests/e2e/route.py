@@ -49,16 +49,22 @@ def route(script: Script, directory: Path, *, addon: bool = True, **options: str
 
 @contextmanager
 def proxied(
-    stand_in: StandIn, directory: Path, *, addon: bool = True, program: str = "mitmdump", **options: str
+    stand_in: StandIn,
+    directory: Path,
+    *,
+    addon: bool = True,
+    program: str = "mitmdump",
+    redirect: str = str(_REDIRECT),
+    **options: str,
 ) -> Iterator[Route]:
-    """Start a mitmdump (or mitmweb) with `options` that leads to `stand_in`.
+    """Start a mitmdump (or mitmweb) with `options` that `redirect` leads to `stand_in`.
 
     Several of them, one after the other or at once, may have the same `directory`: then they have the same certificate
     authority and remember conversations together.
     """
     home = directory / f"proxy-{len(list(directory.glob('proxy-*')))}"
     home.mkdir(parents=True)
-    scripts = [_RECORDER, ADDON, _REDIRECT] if addon else [_RECORDER, _REDIRECT]
+    scripts = [_RECORDER, *([ADDON] if addon else []), Path(redirect)]
     options |= {"confdir": str(directory / "ca"), "ssl_verify_upstream_trusted_ca": str(stand_in.ca_path)}
     if addon:
         options.setdefault("foundry_state_dir", str(directory / "state"))
