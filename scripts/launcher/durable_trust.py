@@ -10,14 +10,13 @@ Everybody may read them: a certificate is no secret, and a container's user is a
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from launcher import trust
+from launcher.whole_file import write_whole
 
 __all__ = ["folder", "given", "refresh", "write"]
 
@@ -108,20 +107,5 @@ def _part(named: str | None, directory: Path, ours: bytes) -> _Part:
 def _bundle(directory: Path, name: str, part: _Part, ours: bytes) -> str:
     file = directory / _FILES[name]
     source = " ".join(part.source.splitlines())
-    _replace(file, _FROM + os.fsencode(source) + b"\n" + part.content + b"\n" + _OURS + ours)
+    write_whole(file, _FROM + os.fsencode(source) + b"\n" + part.content + b"\n" + _OURS + ours)
     return str(file)
-
-
-def _replace(file: Path, content: bytes) -> None:
-    """In one step, so that who reads it at this moment reads the old one or the new one; nothing if nothing changes."""
-    with contextlib.suppress(OSError):
-        if file.read_bytes() == content:
-            return
-    part = file.with_name(f"{file.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.write_bytes(content)
-        part.chmod(0o644)
-        part.replace(file)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

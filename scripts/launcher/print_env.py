@@ -17,22 +17,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import platformdirs
-
 import certificate_authority
 import host_rules
 from doctor_checks import proxy as proxy_check
-from launcher import child_environment, client_settings, corporate_proxy, durable_trust, foundry_target, no_proxy
+from launcher import (
+    child_environment,
+    client_settings,
+    corporate_proxy,
+    durable_trust,
+    foundry_target,
+    no_proxy,
+    places,
+)
 from launcher.client_settings import ClientSettings
 from launcher.env_formats import FORMATS, render
 from launcher.errors import LauncherError
-from launcher.proxy_process import PROJECT
 from service_units.address import DEFAULT_PORT, installed_port
 
-__all__ = ["OPTION", "exceptions_for", "main", "state_dir"]
+__all__ = ["OPTION", "exceptions_for", "main"]
 
 OPTION = "--print-env"
-_OWN = "FOUNDRY_COMPRESS_"
 _FOR_SETTINGS = ("json",)
 _SECONDS = 5.0
 
@@ -62,19 +66,13 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
     exceptions = exceptions_for(settings.variables, hosts)
     ours = {
         **child_environment.proxy_variables(asked.proxy, exceptions),
-        **durable_trust.write(settings.variables, certificate, durable_trust.folder(state_dir(environment))),
+        **durable_trust.write(settings.variables, certificate, durable_trust.folder(places.state_dir(environment))),
     }
     sys.stdout.buffer.write(os.fsencode(render(asked.form, ours)))
     sys.stdout.flush()
     for line in _remarks(asked, settings, exceptions, ours):
         print(f"claude-foundry: {line}", file=sys.stderr)
     return 0
-
-
-def state_dir(environment: Mapping[str, str]) -> Path:
-    """The folder that `foundry_state_dir` names where it is set as the launcher's variable, else the user's own."""
-    given = environment.get(f"{_OWN}STATE_DIR")
-    return Path(given).expanduser().absolute() if given else platformdirs.user_state_path("foundry-compress")
 
 
 def _parse(arguments: Sequence[str]) -> _Asked:
@@ -116,13 +114,12 @@ def _is_certificate(file: Path) -> bool:
 
 
 def _own_certificate(environment: Mapping[str, str]) -> Path:
-    confdir = Path(environment.get(f"{_OWN}CONFDIR") or PROJECT / "certs").absolute()
-    return certificate_authority.ensure(confdir).certificate_path
+    return certificate_authority.ensure(places.confdir(environment)).certificate_path
 
 
 def _foundry_hosts(settings: ClientSettings) -> list[str]:
     """Whatever may stand for Foundry: this is also asked where Claude Code is not set up yet."""
-    named = re.split(r"[,\s]+", settings.variables.get(f"{_OWN}EXTRA_HOSTS", ""))
+    named = re.split(r"[,\s]+", settings.variables.get(f"{places.OPTION_PREFIX}EXTRA_HOSTS", ""))
     hosts = [host for given in named if (host := host_rules.named_host(given))]
     with contextlib.suppress(LauncherError):
         hosts.append(foundry_target.find(settings).host)

@@ -1,0 +1,174 @@
+"""scripts/service with a stand-in for systemd, which starts for real what the unit says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.stand_in import StandIn
+from tests.e2e.connect_proxy import ConnectProxy
+from tests.e2e.mitmdump import PROJECT, free_port
+from tests.e2e.service import Machine
+
+pytestmark = pytest.mark.e2e
+
+HOST = "made-up.services.ai.azure.com"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    with Machine(tmp_path) as made:
+        yield made
+
+
+def files(directory: Path) -> list[str]:
+    return sorted(str(file.relative_to(directory)) for file in directory.rglob("*"))
+
+
+def test_the_life_of_a_service(machine: Machine) -> None:
+    port = str(machine.port)
+    done = machine.service("install", "--port", port, "--mode", "lossless")
+    assert done.returncode == 0, done.stderr
+    assert f"Installed, and answering at 127.0.0.1:{port} in mode lossless: {machine.unit}" in done.stdout
+    assert machine.asked == ["daemon-reload", "enable foundry-compress.service", "restart foundry-compress.service"]
+    before = machine.unit.read_bytes()
+
+    again = machine.service("install", "--port", port, "--mode", "lossless")
+    assert "nothing was changed" in again.stdout
+    assert len(machine.asked) == 3
+    assert machine.unit.read_bytes() == before
+
+    status = machine.service("status")
+    assert status.returncode == 0
+    assert status.stdout.splitlines() == [
+        f"installed  {machine.unit}",
+        "running    systemd: active (running)",
+        f"answering  {machine.address}, Foundry Compress 0.1.0, mode lossless",
+    ]
+
+    printed = machine.print_env("sh")
+    assert f"export HTTPS_PROXY='{machine.address}'" in printed.stdout, "the port is the installed service's"
+    assert printed.stderr == ""
+
+    changed = machine.service("install", "--mode", "observe")
+    assert "in mode observe" in changed.stdout
+    assert f'"{port}"' in machine.unit.read_text(), "what is not said anew stays"
+
+    gone = machine.service("uninstall")
+    assert gone.returncode == 0
+    said = gone.stdout.splitlines()
+    assert said[0] == f"Removed {machine.unit}"
+    assert f"Kept the certificate authority: {machine.root / 'certs'}" in said
+    assert said[-1] == "scripts/service uninstall --purge removes these too."
+    assert files(machine.home / ".config") == []
+    assert [name for name in files(machine.home) if "service" in name] == []
+    assert machine.service("status").returncode == 1
+
+    purged = machine.service("uninstall", "--purge")
+    assert purged.stdout.splitlines()[0] == "It was not installed."
+    assert files(machine.home) == [".config", ".local", ".local/state"]
+    assert not (machine.root / "certs").exists()
+
+
+def test_requests_go_through_a_company_proxy_whose_password_is_in_no_unit(machine: Machine) -> None:
+    with StandIn(hosts=(HOST,)) as stand_in, ConnectProxy(stand_in.port, "user:pass word") as company:
+        machine.variables |= {
+            "HTTPS_PROXY": f"http://user:pass%20word@127.0.0.1:{company.port}",
+            "NODE_EXTRA_CA_CERTS": str(stand_in.ca_path),
+            "NO_PROXY": "intranet.example",
+        }
+        done = machine.service("install", "--port", str(machine.port))
+        assert done.returncode == 0, done.stderr
+        assert machine.service("install").stdout.startswith("Already installed")
+
+        printed = machine.print_env("sh").stdout
+        ask = f'eval "$VARIABLES"; {sys.executable} {PROJECT / "tests/e2e/foundry_request.py"} {HOST}'
+        asked = subprocess.run(
+            ["sh", "-c", ask],
+            env={"PATH": os.environ["PATH"], "VARIABLES": printed},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert asked.stdout == "200\n", asked.stderr + machine.journal
+        assert company.seen == [HOST]
+        assert len(stand_in.requests) == 1
+
+        # Installed anew by someone whose shell is led to the service by now: the company's proxy is still the next hop.
+        anew = machine.service(
+            "install", "--mode", "lossless", HTTPS_PROXY=machine.address, NODE_EXTRA_CA_CERTS=variable(printed)
+        )
+        assert anew.returncode == 0, anew.stderr
+        assert f"HTTPS_PROXY=http://127.0.0.1:{company.port}" in machine.unit.read_text()
+        assert f"NODE_EXTRA_CA_CERTS={stand_in.ca_path}" in machine.unit.read_text()
+
+    everything = done.stdout + done.stderr + printed + machine.unit.read_text() + machine.journal
+    assert "pass" not in everything.replace("pass_", "")
+    kept = list((machine.home / ".local/state/foundry-compress/service").glob("next-hop.json"))
+    assert [oct(file.stat().st_mode & 0o777) for file in kept] == ["0o600"]
+
+
+def variable(printed: str) -> str:
+    """The value of NODE_EXTRA_CA_CERTS."""
+    found = re.search(r"^export NODE_EXTRA_CA_CERTS='(.*)'$", printed, re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def test_nothing_is_installed_that_does_not_start(machine: Machine) -> None:
+    done = machine.service("install", "--mode", "fast")
+    assert done.returncode == 2
+    assert done.stderr.startswith("service: the proxy would not start, so nothing was installed: foundry_mode: 'fast'")
+    assert len(done.stderr.splitlines()) == 1
+    assert machine.asked == []
+    assert not (machine.home / ".config").exists()
+
+
+def test_a_port_that_is_taken(machine: Machine) -> None:
+    with ConnectProxy(1) as other:
+        done = machine.service("install", "--port", str(other.port))
+    assert done.returncode == 2
+    assert (
+        done.stderr == f"service: somebody else listens at 127.0.0.1:{other.port} already: name another with --port.\n"
+    )
+
+
+def test_where_no_systemd_is(machine: Machine) -> None:
+    (machine.root / "bin" / "systemctl").write_text("#!/bin/sh\necho 'Failed to connect to bus' >&2; exit 1\n")
+    done = machine.service("install")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "service: no systemd looks after your services here (Failed to connect to bus): start the proxy with scripts/"
+        "service run instead, or, in WSL, write systemd=true under [boot] in /etc/wsl.conf and start WSL anew.\n"
+    )
+    assert files(machine.home) == []
+
+
+def test_run_is_for_where_no_service_can_be(machine: Machine) -> None:
+    port = free_port()
+    with (machine.root / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [PROJECT / "scripts" / "service", "run", "--port", str(port)],
+            env=machine.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        status = machine.service("status", "--port", str(port), "--wait", "60")
+        assert status.returncode == 0, (machine.root / "log").read_text()
+        assert status.stdout.splitlines() == [
+            "installed  no",
+            f"answering  http://127.0.0.1:{port}, Foundry Compress 0.1.0, mode balanced",
+        ]
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert machine.service("status", "--port", str(port)).returncode == 1
