@@ -46,6 +46,7 @@ def fits(file: Path) -> bool:
     return subprocess.run(check, capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_the_compose_file_and_the_one_on_the_page_are_of_their_form(tmp_path: Path) -> None:
     assert fits(COMPOSE)
     of_the_page, broken = tmp_path / "company.yaml", tmp_path / "broken.yaml"
