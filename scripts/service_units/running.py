@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import certificate_authority
 from foundry_options import OPTION_NAMES
 from launcher import durable_trust, no_proxy, places, trust
 from launcher.proxy_process import ADDON, PROJECT
@@ -25,8 +26,10 @@ _START += "from mitmproxy.tools.main import mitmdump; mitmdump()"
 def run(port: int, environment: Mapping[str, str] = os.environ, *, quiet: bool = False) -> int:
     """Become mitmdump, which tells only of what is wrong if it is to be `quiet`; returns only by raising.
 
-    Raises LauncherError or OSError with what is in the way.
+    Raises LauncherError, AuthorityError or OSError with what is in the way.
     """
+    # Before mitmproxy makes one that could vouch for every host, as it would where the addon cannot be loaded.
+    certificate_authority.ensure(places.confdir(environment))
     argv = command_line(port, environment)
     if quiet:
         argv += ["--set", "termlog_verbosity=warn"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import certificate_authority
 from demo.stand_in import StandIn
 from tests.e2e.connect_proxy import ConnectProxy
 from tests.e2e.mitmdump import PROJECT, free_port
@@ -129,6 +130,8 @@ def test_nothing_is_installed_that_does_not_start(machine: Machine) -> None:
     assert len(done.stderr.splitlines()) == 1
     assert machine.asked == []
     assert not (machine.home / ".config").exists()
+    made = certificate_authority.inspect(machine.root / "certs")
+    assert made is None or made.constrained, "not mitmproxy's own, which could vouch for every host"
 
 
 def test_a_port_that_is_taken(machine: Machine) -> None:
