@@ -1,0 +1,1 @@
+"""What the project is made of besides its own code: which packages, under which licences, and what is known of them."""
