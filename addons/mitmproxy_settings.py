@@ -16,6 +16,7 @@ from mitmproxy.optmanager import OptManager, unset
 from mitmproxy.proxy.mode_specs import ReverseMode
 
 from host_rules import FOUNDRY_DOMAINS
+from listening import is_loopback
 
 __all__ = [
     "OBSTACLE_OPTIONS",
@@ -45,6 +46,7 @@ OBSTACLE_OPTIONS = frozenset(
         "save_stream_file",
         "stream_large_bodies",
         "tcp_hosts",
+        "web_host",
     }
 )
 """The options that `obstacles` looks at."""
@@ -82,6 +84,12 @@ def obstacles(options: OptManager, extra_hosts: Iterable[str]) -> Iterator[str]:
     for name in ("save_stream_file", "hardump"):
         if file := _value(options, name):
             yield f"{name}={file}: that file will hold the API keys or tokens of the requests"
+    web_host = _value(options, "web_host")
+    if web_host is not None and not is_loopback(web_host):
+        yield (
+            f"web_host={ascii(web_host)[1:-1]}: mitmweb shows every request with its API key or token to who has its "
+            "password, which itself goes over the network in the clear; leave the option out, and come through SSH"
+        )
 
 
 def _hidden(options: OptManager, name: str, extra_hosts: Iterable[str]) -> str | None:

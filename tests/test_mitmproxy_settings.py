@@ -10,6 +10,7 @@ import pytest
 from mitmproxy.addons import next_layer, proxyserver, save, savehar
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons
+from mitmproxy.tools.web.webaddons import WebAddon
 
 from mitmproxy_settings import (
     client_setting,
@@ -82,6 +83,13 @@ def test_an_option_in_the_way_is_told_of(
 def test_an_option_that_leaves_foundry_alone_is_not(name: str, patterns: list[str], context: taddons.context) -> None:
     context.options._options[name].value = patterns
     assert list(obstacles(context.options, ("gateway.example",))) == []
+
+
+@pytest.mark.parametrize(("host", "said"), [("127.0.0.1", 0), ("::1", 0), ("0.0.0.0", 1), ("", 1), ("192.0.2.1", 1)])
+def test_a_mitmweb_that_others_reach_is_told_of(host: str, said: int, context: taddons.context) -> None:
+    context.master.addons.add(WebAddon())
+    context.options._options["web_host"].value = host
+    assert [line.startswith(f"web_host={host}: ") for line in obstacles(context.options, ())] == [True] * said
 
 
 def test_the_users_own_resource_is_the_example(context: taddons.context, monkeypatch: pytest.MonkeyPatch) -> None:

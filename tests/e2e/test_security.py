@@ -137,3 +137,18 @@ def test_a_name_that_leads_to_the_proxy_itself_makes_no_circle(form: str, tmp_pa
         raw = f"GET {form.format(port=proxy.port)} HTTP/1.1\r\nHost: 127.1:{proxy.port}\r\n\r\n"
         assert plain(proxy.port, raw.encode()).status == 508
         assert proxy.log().count("server connect 127.1:") == 1
+
+
+# mitmweb, which shows everything
+
+
+def test_mitmweb_answers_nobody_without_its_password(tmp_path: Path) -> None:
+    """Nor a page that was led there by a name of its own: what it has no password for it cannot read."""
+    port = free_port()
+    options: dict[str, str | None] = {"web_open_browser": "false", "web_port": str(port), "web_host": "0.0.0.0"}
+    with Mitmdump(tmp_path, options=options, program="mitmweb") as proxy:
+        for path in ("/flows", "/options", "/state", "/flows/dump", "/"):
+            for host in ("127.0.0.1", "evil.example"):
+                raw = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
+                assert plain(port, raw.encode()).status == 403, path
+        assert proxy.log().count("web_host=0.0.0.0: mitmweb shows every request") == 1
