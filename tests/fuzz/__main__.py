@@ -1,0 +1,30 @@
+"""Fuzzes one target, guided by the branches that its inputs take: see scripts/fuzz.
+
+atheris hands everything that it is given on the command line to libFuzzer.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import atheris  # type: ignore[import-not-found, unused-ignore]
+
+_PACKAGES = ["compression_engine", "conversations", "billing"]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Fuzz the target that is named first; what stands behind it is libFuzzer's."""
+    with atheris.instrument_imports(include=_PACKAGES):
+        from tests.fuzz.targets import TARGETS  # noqa: PLC0415 - what is imported here is instrumented
+
+    if not arguments or arguments[0] not in TARGETS:
+        print(f"fuzz: name one of {', '.join(TARGETS)}", file=sys.stderr)
+        return 2
+    atheris.Setup([sys.argv[0], *arguments[1:]], TARGETS[arguments[0]])
+    atheris.Fuzz()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
