@@ -29,6 +29,8 @@ _REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>", re.DOTALL)
 _JSON_STRING = r'"(?:[^"\\]|\\.)*"'
 _MARK = "here stands the text of a tool result"
 _FLAG = "here stands whether it is an error"
+# What asks for a message ends so: on Foundry and Anthropic's own API, on Bedrock, on Vertex AI.
+_ASKS = ("/messages", "/invoke", "/invoke-with-response-stream", ":streamRawPredict")
 _MOST_OF_LIFETIME = 0.9  # past this share of it a check cannot tell what the proxy's clock said
 
 
@@ -140,7 +142,7 @@ def exchanges(stand_in: StandIn, sent_file: Path) -> list[Exchange]:
 
 def messages_exchanges(found: list[Exchange]) -> list[Exchange]:
     """Those that ask for a message, not for a count of tokens."""
-    return [exchange for exchange in found if exchange.arrived.path.partition("?")[0].endswith("/messages")]
+    return [exchange for exchange in found if exchange.arrived.path.partition("?")[0].endswith(_ASKS)]
 
 
 def asked_path(call: dict[str, Any]) -> str | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import provider_hosts
-from demo.answers import Refusal, events, not_found
+from demo.answers import Answer, Refusal, events, not_found
 from demo.prompt_cache import BYTES_PER_TOKEN
 from demo.stand_in import Request, Script, StandIn
 from tests.billing.answers import aws_frame
@@ -47,9 +48,14 @@ class Neighbour(StandIn):
         # What is asked for stands in the path, except on Anthropic's own.
         reply["model"] = reply["model"] or "claude-sonnet-4-5-20250929"
         if path.endswith("/invoke-with-response-stream"):
-            return (aws_frame(_chunk(event)) for event in events(reply))
+            return self._slowly((aws_frame(_chunk(event)) for event in events(reply)), answer)
         is_stream = path.endswith(":streamRawPredict") or (path == "/v1/messages" and request.json.get("stream"))
-        return events(reply) if is_stream else reply
+        return self._slowly(events(reply), answer) if is_stream else reply
+
+    def _slowly(self, pieces: Iterable[bytes], answer: Answer) -> Iterator[bytes]:
+        for piece in pieces:
+            time.sleep(answer.pause)
+            yield piece
 
     def stream_type(self, request: Request) -> str:
         is_framed = request.path.endswith("/invoke-with-response-stream")
