@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from compression_engine import Policy
 
-__all__ = ["Branch", "Cache", "Found", "Store", "Wanted", "new_id"]
+__all__ = ["Branch", "Cache", "Found", "Store", "StoreError", "Wanted", "new_id"]
 
 # So many requests of which the end is not known are remembered.
 _MOST_ASKED = 16
@@ -82,8 +82,16 @@ class Found(NamedTuple):
 type Wanted = Callable[[Branch], bool]
 
 
+class StoreError(Exception):
+    """A store that lies elsewhere cannot be used; a few words say why, without content or secrets."""
+
+
 class Store(Protocol):
     """Where branches are kept."""
+
+    @property
+    def is_near(self) -> bool:
+        """Whether using it takes no time to speak of: nothing of it lies on the other side of a network."""
 
     def find(self, digests: Sequence[bytes], head: bytes | None, wanted: Wanted | None = None) -> Found | None:
         """The branch that has as many of the messages as possible, behind `head`, or behind any (None).

@@ -84,8 +84,11 @@ class Conversations:
         return found, elsewhere, branch
 
     def followed(self, prompt: Prompt, terms: Terms) -> Found | None:
-        """What the request follows, if it just goes on from the last one in a warm cache; does not wait for others."""
-        if not self._lock.acquire(blocking=False):
+        """What the request follows, if it just goes on from the last one in a warm cache; does not wait for others.
+
+        Nor for a network: what lies behind one is not known here.
+        """
+        if not self._store.is_near or not self._lock.acquire(blocking=False):
             return None
         try:
             found = self._store.find(prompt.digests, prompt.head)

@@ -1,4 +1,4 @@
-"""A store that goes on in memory where its file cannot be used."""
+"""A store that goes on in memory where what it shares with others, a file or a server, cannot be used."""
 
 from __future__ import annotations
 
@@ -6,56 +6,68 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
+from typing import Protocol
 
-from conversations.branch import Branch, Found, Wanted
+from conversations.branch import Branch, Found, Store, StoreError, Wanted
 from conversations.memory_store import MemoryStore
-from conversations.sqlite_store import SQLiteStore
 
-__all__ = ["FailsafeStore"]
+__all__ = ["FailsafeStore", "SharedStore"]
 
 _REST_SECONDS = 5.0
-"""How long a file that could not be used is left alone."""
+"""How long what could not be used is left alone."""
+
+
+class SharedStore(Store, Protocol):
+    """A store that other processes use as well. Methods may raise sqlite3.Error, OSError and StoreError."""
+
+    def state(self) -> object:
+        """Something that is another whenever anybody else has written to it, or may have."""
 
 
 class _Use(Enum):
-    """What is done with the file. While another process writes, or when the disk is full, it can still be read."""
+    """What is done with it. While another process writes, or when the disk is full, it can still be read."""
 
     READ = "read"
     WRITE = "write"
 
 
 class FailsafeStore:
-    """A store in a file that goes on in memory where the file cannot be used. Never raises for what a disk may do.
+    """A shared store that goes on in memory where that cannot be used. Never raises for what a disk or network may do.
 
-    `report` is told, in a few words without content, why the file is not used.
+    `report` is told, in a few words without content, why it is not used.
     """
 
     def __init__(
-        self, file: SQLiteStore | None, report: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+        self, shared: SharedStore | None, report: Callable[[str], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._file = file
+        self._shared = shared
         self._memory = MemoryStore()
         self._report = report
         self._clock = clock
-        self._state: object = None  # of the file, when it was looked at last
+        self._state: object = None  # of what is shared, when it was looked at last
         self._current: set[str] = set()  # branches that nobody else can have written since
-        self._missed: set[str] = set()  # caches of which the file does not know everything
+        self._missed: set[str] = set()  # caches of which it does not know everything
         self._rests_until = {_Use.READ: 0.0, _Use.WRITE: 0.0}
+
+    @property
+    def is_near(self) -> bool:
+        """See `Store`."""
+        return self._shared is None or self._shared.is_near
 
     def find(self, digests: Sequence[bytes], head: bytes | None, wanted: Wanted | None = None) -> Found | None:
         """See `Store`."""
         in_memory = self._memory.find(digests, head, wanted)
         if in_memory is not None and in_memory.goes_on and self._is_current(in_memory.branch):
             return in_memory
-        found = [in_memory, *self._with_file(_Use.READ, lambda file: file.find(digests, head, wanted))]
+        found = [in_memory, *self._with_shared(_Use.READ, lambda shared: shared.find(digests, head, wanted))]
         known = [one for one in found if one is not None]
         return max(known, key=lambda one: (one.known, one.branch.version, _last_sent(one)), default=None)
 
     def save(self, branch: Branch, digests: Sequence[bytes], known: int = 0) -> bool:
         """See `Store`."""
         cache = branch.cache.id
-        in_file = 0 if cache in self._missed else known
-        saved = list(self._with_file(_Use.WRITE, lambda file: file.save(branch, digests, in_file)))
+        there = 0 if cache in self._missed else known
+        saved = list(self._with_shared(_Use.WRITE, lambda shared: shared.save(branch, digests, there)))
         if False in saved:
             return False
         (self._missed.discard if saved else self._missed.add)(cache)
@@ -64,8 +76,8 @@ class FailsafeStore:
         return self._memory.save(branch, digests, min(known, found.known - 1 if found else 0))
 
     def _is_current(self, branch: Branch) -> bool:
-        """Whether the file says the same of `branch` as memory: it was written there, and by nobody else since."""
-        for state in self._with_file(_Use.READ, SQLiteStore.state):
+        """Whether what is shared says the same of `branch` as memory: we wrote it there, and nobody has since."""
+        for state in self._with_shared(_Use.READ, lambda shared: shared.state()):
             if state != self._state:
                 self._state = state
                 self._current.clear()
@@ -75,25 +87,27 @@ class FailsafeStore:
     def settle(self, cache_id: str, asked_at: float, *, answered: bool) -> None:
         """See `Store`."""
         self._memory.settle(cache_id, asked_at, answered=answered)
-        list(self._with_file(_Use.WRITE, lambda file: file.settle(cache_id, asked_at, answered=answered)))
+        list(self._with_shared(_Use.WRITE, lambda shared: shared.settle(cache_id, asked_at, answered=answered)))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of what is open."""
         self._memory.close()
-        if self._file is not None:
-            self._file.close()
+        if self._shared is not None:
+            self._shared.close()
 
-    def _with_file[T](self, use: _Use, act: Callable[[SQLiteStore], T]) -> Iterator[T]:
-        """What `act` gives, if the file can be used so."""
-        if self._file is None or self._clock() < self._rests_until[use]:
+    def _with_shared[T](self, use: _Use, act: Callable[[SharedStore], T]) -> Iterator[T]:
+        """What `act` gives, if what is shared can be used so."""
+        if self._shared is None or self._clock() < self._rests_until[use]:
             return
         try:
-            result = act(self._file)
-        except (sqlite3.Error, OSError) as error:
-            self._rests_until[use] = self._clock() + _REST_SECONDS
+            result = act(self._shared)
+        except (sqlite3.Error, OSError, StoreError) as error:
+            # Who waited for a server in vain does not wait for it again.
+            for rests in _Use if isinstance(error, StoreError) else (use,):
+                self._rests_until[rests] = self._clock() + _REST_SECONDS
             if not _is_busy(error):
-                self._file.close()
-            self._report(str(error) if isinstance(error, sqlite3.Error) else type(error).__name__)
+                self._shared.close()
+            self._report(type(error).__name__ if isinstance(error, OSError) else str(error))
             return
         yield result
 

@@ -16,6 +16,8 @@ _MOST_BRANCHES = 5_000
 class MemoryStore:
     """A store for one process; the branches that were used least recently are given up."""
 
+    is_near = True
+
     def __init__(self, most_branches: int = _MOST_BRANCHES) -> None:
         self._most = most_branches
         self._branches: OrderedDict[str, Branch] = OrderedDict()

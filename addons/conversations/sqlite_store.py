@@ -62,6 +62,8 @@ _NEAR = 8  # a conversation is mostly found among the last hashes of a request
 class SQLiteStore:
     """A store in an SQLite file. Methods raise sqlite3.Error and OSError; for use by one thread at a time."""
 
+    is_near = True
+
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._path = path
         self._clock = clock

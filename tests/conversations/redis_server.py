@@ -1,0 +1,106 @@
+"""A Redis server of the tests' own: on a socket in a folder or a port on loopback, and nothing of it on a disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from state_url import StateUrl, read_state_url
+
+__all__ = ["NEEDS_REDIS", "RedisServer"]
+
+PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
+NEEDS_REDIS = pytest.mark.skipif(PROGRAM is None, reason="redis-server is not installed (Debian: redis-server)")
+
+_START_SECONDS = 20.0
+
+
+class RedisServer:
+    """A server that runs while the context lasts. `password` is wanted of every client, if there is one."""
+
+    def __init__(self, *arguments: str, password: str = "") -> None:
+        self._arguments = arguments
+        self._password = password
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        # A socket's path must be short, whatever the tests' own folder is called.
+        self._folder = tempfile.TemporaryDirectory(prefix="fc-redis-")
+        self.socket = Path(self._folder.name) / "s"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._folder.cleanup()
+
+    @property
+    def on_socket(self) -> StateUrl:
+        return self._url(f"unix://{self._secret}{self.socket}?db=0")
+
+    @property
+    def on_port(self) -> StateUrl:
+        return self._url(f"redis://{self._secret}127.0.0.1:{self.port}/0")
+
+    @property
+    def _secret(self) -> str:
+        return f":{self._password}@" if self._password else ""
+
+    @staticmethod
+    def _url(value: str) -> StateUrl:
+        url = read_state_url(value)
+        assert url is not None
+        return url
+
+    def start(self) -> None:
+        """Start it, empty."""
+        assert PROGRAM is not None
+        command = [PROGRAM, "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.socket)]
+        command += ["--save", "", "--appendonly", "no", "--dir", self._folder.name, "--loglevel", "warning"]
+        command += ["--requirepass", self._password] if self._password else []
+        self._process = subprocess.Popen(
+            [*command, *self._arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+        )
+        end = time.monotonic() + _START_SECONDS
+        while not self._listens():
+            assert self._process.poll() is None, "the Redis server ended at its start"
+            assert time.monotonic() < end, "the Redis server did not come up"
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End it; what it held is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def freeze(self) -> None:
+        """Let it answer nothing until `thaw`, though it can be connected to."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return self.socket.exists()
