@@ -17,7 +17,7 @@ HELP = """\
 claude-foundry [ARGUMENTS OF CLAUDE CODE]   Claude Code on Azure AI Foundry, through a proxy that makes requests smaller
 claude-foundry --demo                       the same path without Azure and without Claude Code: before and after
 claude-foundry --print-env FORMAT           what a client needs for a proxy that runs on its own (scripts/service);
-  [--proxy URL] [--ca FILE]                 FORMAT: sh, fish, powershell, json, docker or vscode
+  [--proxy URL] [--ca FILE]                 FORMAT: sh, fish, powershell, json, docker, github or vscode
 claude-foundry --foundry-help               this text
 
 Claude Code must be set up for Foundry as usual, in the environment or in "env" in its settings files:

@@ -55,9 +55,9 @@ def _vscode(variables: Mapping[str, str]) -> str:
     return json.dumps({"claudeCode.environmentVariables": listed}, indent=2, ensure_ascii=False) + "\n"
 
 
-def _docker(variables: Mapping[str, str]) -> str:
+def _env_file(variables: Mapping[str, str]) -> str:
     """`NAME=value`, where everything up to the end of the line is the value: there is no quoting."""
-    _refuse_what_is_no_text("docker", variables)
+    _refuse_what_is_no_text("an env-file", variables)
     for name, value in variables.items():
         if re.search(r"[\r\n]", value):
             raise LauncherError(
@@ -85,7 +85,8 @@ FORMATS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
     "fish": _fish,
     "powershell": _powershell,
     "json": _json,
-    "docker": _docker,
+    "docker": _env_file,
+    "github": _env_file,
     "vscode": _vscode,
 }
 """What each form is called."""

@@ -21,7 +21,7 @@ NASTY = "it's \"$HOME\" `id` \\ \\' \u2018\u2019\u201a\u201b\n* ~ # %PATH% $(id)
 
 
 def test_the_forms_are_these() -> None:
-    assert list(FORMATS) == ["sh", "fish", "powershell", "json", "docker", "vscode"]
+    assert list(FORMATS) == ["sh", "fish", "powershell", "json", "docker", "github", "vscode"]
 
 
 # A real shell reads it
@@ -122,6 +122,7 @@ def docker_reads(text: str) -> dict[str, str]:
 @given(st.dictionaries(st.sampled_from(NAMES), ANY.filter(lambda value: not re.search(r"[\r\n]", value))))
 def test_docker_takes_the_line_as_it_is(variables: dict[str, str]) -> None:
     assert docker_reads(render("docker", variables)) == variables
+    assert render("github", variables) == render("docker", variables)
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\rb", "a\n"])
