@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +8,7 @@ import pytest
 from mitmproxy import ctx, http
 from mitmproxy.addons import tlsconfig
 from mitmproxy.flow import Error
+from mitmproxy.options import Options
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import TCPLayer
 from mitmproxy.proxy.mode_specs import ProxyMode
@@ -32,10 +33,10 @@ class _Tested:
 
 
 @pytest.fixture
-async def tested(tmp_path: Path) -> AsyncIterator[_Tested]:
+async def tested(tmp_path: Path, options_with_authority: Callable[[Path], Options]) -> AsyncIterator[_Tested]:
     """The hooks, beside the part of mitmproxy that makes certificates."""
-    with taddons.context(tlsconfig.TlsConfig()) as tctx:
-        tctx.options.update(confdir=str(tmp_path))
+    with taddons.context(tlsconfig.TlsConfig(), options=options_with_authority(tmp_path)) as tctx:
+        tctx.options.update(confdir=str(tmp_path))  # which is when the authority is read
         one = _Tested()
         yield one
         one.arrivals.stop()

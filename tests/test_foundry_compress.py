@@ -16,6 +16,7 @@ from mitmproxy import ctx, http
 from mitmproxy.addons import tlsconfig
 from mitmproxy.exceptions import OptionsError
 from mitmproxy.flow import Error
+from mitmproxy.options import Options
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons, tflow, tutils
@@ -47,12 +48,12 @@ def _shortening_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def addon(tmp_path: Path) -> AsyncIterator[FoundryCompress]:
+async def addon(tmp_path: Path, options_with_authority: Callable[[Path], Options]) -> AsyncIterator[FoundryCompress]:
     """The addon, running, with a certificate authority of its own."""
     tested = FoundryCompress()
-    with taddons.context(tlsconfig.TlsConfig()) as tctx:
+    with taddons.context(tlsconfig.TlsConfig(), options=options_with_authority(tmp_path)) as tctx:
         tctx.master.addons.add(tested)
-        tctx.options.update(confdir=str(tmp_path), foundry_state_dir=str(tmp_path / "state"))
+        tctx.options.update(foundry_state_dir=str(tmp_path / "state"))
         tested.running()
         yield tested
         tested.done()
