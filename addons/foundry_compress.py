@@ -200,7 +200,7 @@ class FoundryCompress:
             self._scope,
             "for these hosts only" if self._authority and self._authority.constrained else "FOR EVERY HOST",
             self._notices.certificate,
-            self._settings.state_dir,
+            _state_of(self._settings),
             f"; {self._policy.describe()}" if self._policy else "",
         )
         if self._policy and self._policy.error:
@@ -372,6 +372,13 @@ def _is_settled(flow: http.HTTPFlow) -> bool:
 def _ledger_of(settings: Settings) -> tuple[Path, int, int]:
     """What of the settings is the ledger's."""
     return settings.state_dir, settings.keep_days, settings.keep_mb
+
+
+def _state_of(settings: Settings) -> str:
+    """Where what is remembered lies; of a server without what lets others in."""
+    if settings.state_url is None:
+        return str(settings.state_dir)
+    return f"{settings.state_url} (conversations) and {settings.state_dir} (ledger)"
 
 
 def _shown(value: object) -> str:

@@ -17,9 +17,11 @@ from mitmproxy.exceptions import OptionsError
 
 import host_rules
 from compression_engine import Policy, Setting
+from conversations import redis_store
 from host_rules import Scope
 from mitmproxy_settings import is_given
 from provider_hosts import NAMED_PROVIDERS, named_provider
+from state_url import StateUrl, read_state_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,7 +64,8 @@ class Settings:
     `extra_hosts` are normalised names, sorted; `cache_lifetime` is in seconds, None: as each request asks; `recent` and
     `least` are tokens, see `compression_engine.Setting`; `holdout` is a share from 0 to 1; `keep_days` and `keep_mb`
     bound the ledger; `providers` are others that serve Claude, as `provider_hosts.named_provider` returns them, sorted;
-    `work` are characters, see `compression_engine.Policy`; `budget` is in seconds, see `EngineWorker`.
+    `work` are characters, see `compression_engine.Policy`; `budget` is in seconds, see `EngineWorker`; `state_url` is
+    the server in which conversations are remembered, None: a file in `state_dir`.
     """
 
     mode: Mode
@@ -78,6 +81,7 @@ class Settings:
     providers: tuple[str, ...] = ()
     work: int = Policy().work
     budget: float = 2.0
+    state_url: StateUrl | None = None
 
     @property
     def scope(self) -> Scope:
@@ -125,6 +129,11 @@ _DECLARED: tuple[tuple[str, str, str], ...] = (
         "foundry_state_dir",
         "",
         "Folder for what is remembered of conversations: hashes and times, no content. Empty: the user's own.",
+    ),
+    (
+        "foundry_state_url",
+        "",
+        "Redis server that remembers conversations, for proxies that share them: redis://HOST:PORT/DB, or @FILE.",
     ),
     (
         "foundry_recent_tokens",
@@ -217,6 +226,7 @@ def read_settings(options: OptManager, environment: Mapping[str, str], policy: C
         memory_bytes=_number("foundry_memory_mb", options.foundry_memory_mb, _MEMORY_MB) * 1024 * 1024,
         cache_lifetime=_cache_lifetime(options.foundry_cache_ttl),
         state_dir=_state_dir(options.foundry_state_dir),
+        state_url=_state_url(options.foundry_state_url),
         recent=_number("foundry_recent_tokens", options.foundry_recent_tokens, _TOKENS),
         least=_number("foundry_least_tokens", options.foundry_least_tokens, _TOKENS),
         holdout=_share("foundry_holdout", options.foundry_holdout),
@@ -302,6 +312,16 @@ def _cache_lifetime(value: str) -> float | None:
 
 def _state_dir(value: str) -> Path:
     return Path(value).expanduser().absolute() if value else platformdirs.user_state_path("foundry-compress")
+
+
+def _state_url(given: str) -> StateUrl | None:
+    try:
+        url = read_state_url(given)
+    except ValueError as error:  # says nothing of a password
+        raise OptionsError(f"foundry_state_url: {error}") from None
+    if url is not None and not redis_store.IS_AVAILABLE:
+        raise OptionsError(f"foundry_state_url: {redis_store.HOW_TO_GET_IT}")
+    return url
 
 
 def _one_of(name: str, value: str, allowed: Iterable[str], *others: str) -> str:

@@ -96,12 +96,13 @@ class Notices:
             "Compress, please report it; the rest of the request was treated as usual"
         )
 
-    def state_unusable(self, folder: object, reason: str) -> None:
-        """What is remembered of conversations cannot be kept in its file."""
+    def state_unusable(self, place: object, reason: str) -> None:
+        """What is remembered of conversations cannot be kept in `place`, a folder or a server without its password."""
         self._once(
             "state-unusable",
-            f"What is remembered of conversations cannot be kept in {folder} ({ascii(reason[:_SHOWN_ERROR])[1:-1]}): "
-            "until it can, old results may stay in view where they could be set aside; see foundry_state_dir",
+            f"What is remembered of conversations cannot be kept in {place} ({ascii(reason[:_SHOWN_ERROR])[1:-1]}): "
+            "until it can, old results may stay in view where they could be set aside; see foundry_state_dir and "
+            "foundry_state_url",
         )
 
     def ledger_unusable(self, folder: object, reason: str) -> None:

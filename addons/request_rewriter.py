@@ -9,7 +9,17 @@ from functools import partial
 from mitmproxy.http import Request
 
 from compression_engine import Engine, Outcome, Setting, WireFormat
-from conversations import Conversations, Decision, FailsafeStore, MemoryStore, Rewriting, Sent, SQLiteStore, Terms
+from conversations import (
+    Conversations,
+    Decision,
+    FailsafeStore,
+    MemoryStore,
+    RedisStore,
+    Rewriting,
+    Sent,
+    SQLiteStore,
+    Terms,
+)
 from engine_worker import EngineWorker
 from foundry_options import Mode, Settings
 from host_rules import Endpoint
@@ -19,7 +29,7 @@ from treatment import OFF, Treatment, treat
 __all__ = ["SETTLE_SECONDS", "STATE_FILE", "RequestRewriter"]
 
 STATE_FILE = "conversations.sqlite3"
-"""What is remembered of conversations, in the folder that `foundry_state_dir` names."""
+"""What is remembered of conversations, in the folder that `foundry_state_dir` names, unless a server has it."""
 
 SETTLE_SECONDS = 1.0
 """How long the note that a request was answered waits. Until then it counts as answered, for all that is known."""
@@ -55,12 +65,12 @@ class RequestRewriter:
         if settings.memory_bytes != before.memory_bytes:
             self._engine.close()
             self._engine = self._new_engine()
-        if settings.state_dir != before.state_dir:
+        if (settings.state_dir, settings.state_url) != (before.state_dir, before.state_url):
             self._conversations.close()
             self._conversations = self._new_conversations()
 
     def close(self) -> None:
-        """Let go of the thread and the file."""
+        """Let go of the threads, and of the file or server."""
         self._answered.clear()  # what is not known to have been answered counts as if it were
         self._engine.close()
         self._conversations.close()
@@ -110,11 +120,9 @@ class RequestRewriter:
         return EngineWorker(Engine(self._settings.memory_bytes), self._settings.budget)
 
     def _new_conversations(self) -> Conversations:
-        folder = self._settings.state_dir
-        store = FailsafeStore(
-            SQLiteStore(folder / STATE_FILE), lambda reason: self._notices.state_unusable(folder, reason)
-        )
-        return Conversations(store)
+        folder, url = self._settings.state_dir, self._settings.state_url
+        shared = SQLiteStore(folder / STATE_FILE) if url is None else RedisStore(url)
+        return Conversations(FailsafeStore(shared, lambda reason: self._notices.state_unusable(url or folder, reason)))
 
 
 def _windows(request: Request, endpoint: Endpoint) -> tuple[int, int]:

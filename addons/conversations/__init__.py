@@ -9,6 +9,7 @@ from conversations.conversations import Conversations, Decision, Sent, Standing
 from conversations.failsafe_store import FailsafeStore
 from conversations.memory_store import MemoryStore
 from conversations.plan import Rewriting, Terms
+from conversations.redis_store import RedisStore
 from conversations.sqlite_store import SQLiteStore
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Decision",
     "FailsafeStore",
     "MemoryStore",
+    "RedisStore",
     "Rewriting",
     "SQLiteStore",
     "Sent",

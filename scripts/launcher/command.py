@@ -31,6 +31,7 @@ Variables of claude-foundry itself, all optional:
   FOUNDRY_COMPRESS_WORK_MB, FOUNDRY_COMPRESS_BUDGET_MS  how much work a conversation and time a request may take
   FOUNDRY_COMPRESS_CACHE_TTL    how long the service keeps a prompt cache: auto, 5m, 1h or seconds
   FOUNDRY_COMPRESS_STATE_DIR    folder for what is remembered of conversations
+  FOUNDRY_COMPRESS_STATE_URL    Redis server that remembers them instead, for several proxies that share them
   FOUNDRY_COMPRESS_RECENT_TOKENS, FOUNDRY_COMPRESS_LEAST_TOKENS  what is set aside in mode balanced
   FOUNDRY_COMPRESS_HOLDOUT      percentage of sessions that are left alone, for the report to compare
   FOUNDRY_COMPRESS_KEEP_DAYS, FOUNDRY_COMPRESS_KEEP_MB  how far back the ledger of requests goes, and its size

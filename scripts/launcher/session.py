@@ -23,8 +23,8 @@ __all__ = ["run_claude_code", "run_demo"]
 OPTION_PREFIX = "FOUNDRY_COMPRESS_"
 CONFDIR = Path(os.environ.get(f"{OPTION_PREFIX}CONFDIR") or PROJECT / "certs").absolute()
 _OPTIONS = (
-    *("mode", "memory_mb", "work_mb", "budget_ms", "cache_ttl", "state_dir", "recent_tokens", "least_tokens"),
-    *("holdout", "keep_days", "keep_mb"),
+    *("mode", "memory_mb", "work_mb", "budget_ms", "cache_ttl", "state_dir", "state_url", "recent_tokens"),
+    *("least_tokens", "holdout", "keep_days", "keep_mb"),
 )
 _BASE_URL = "ANTHROPIC_FOUNDRY_BASE_URL"
 

@@ -15,7 +15,7 @@ from supply_chain.licences import is_allowed, licence_of
 __all__ = ["main"]
 
 PROJECT = Path(__file__).resolve().parents[2]
-GROUPS = ("metrics", "report")
+GROUPS = ("metrics", "redis", "report")
 """Dependency groups that a user's environment may hold besides what the addon needs."""
 
 DONE, FOUND, FAILED = 0, 1, 2
