@@ -38,6 +38,8 @@ def write_trust_files(variables: Mapping[str, str], certificate: Path, directory
     node = certificate
     if given and ours not in given:
         node = trust.write_bundle(directory / "node-extra-ca.pem", [given, ours])
+    elif given:  # a bundle of ours already, with a company's in it perhaps
+        node = Path(variables["NODE_EXTRA_CA_CERTS"])
     result = {"NODE_EXTRA_CA_CERTS": str(node)}
     system = trust.system(variables)
     if system:

@@ -64,6 +64,12 @@ def test_node_keeps_what_it_had(certificate: Path, directory: Path, bundle: Path
     assert "theirs" in files.upstream.read_text()
 
 
+def test_a_bundle_that_has_ours_already_stays(certificate: Path, directory: Path, bundle: Path) -> None:
+    bundle.write_text(pem("theirs") + certificate.read_text())
+    files = write_trust_files({"NODE_EXTRA_CA_CERTS": str(bundle)}, certificate, directory)
+    assert files.variables["NODE_EXTRA_CA_CERTS"] == str(bundle)
+
+
 def test_a_named_file_that_is_not_there_is_as_none(certificate: Path, directory: Path, tmp_path: Path) -> None:
     missing = {"NODE_EXTRA_CA_CERTS": str(tmp_path / "missing"), "CURL_CA_BUNDLE": str(tmp_path / "missing")}
     files = write_trust_files(missing, certificate, directory)
