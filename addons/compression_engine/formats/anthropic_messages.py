@@ -105,6 +105,8 @@ def _call(message: bytes, fields: dict[str, Span]) -> ToolCall:
 
 def _result(message: bytes, fields: dict[str, Span]) -> ToolResult:
     is_error = fields.get("is_error")
-    failed = is_error is not None and message[is_error.start : is_error.end] != b"false"
+    said = member(message, fields, "is_error")
     texts = texts_of(message, fields.get("content"))
-    return ToolResult(string(message, fields.get("tool_use_id")) or "", failed, texts, is_error)
+    # What is neither of the two is the service's to refuse, and stays.
+    flag = is_error if said in (b"true", b"false") else None
+    return ToolResult(string(message, fields.get("tool_use_id")) or "", said not in (b"", b"false"), texts, flag)
