@@ -40,15 +40,17 @@ def _answer_ok(_received: Received, send: Callable[[bytes], None]) -> None:
 class RecordingOrigin:
     """Speaks TLS as each of `hosts`, with a certificate of its own, and plain HTTP on the same port.
 
-    A connection that starts with "ECHO" is answered with what came, backwards, and ends.
+    A connection that starts with "ECHO" is answered with what came, backwards, and ends. `address` is one of loopback.
     """
 
-    def __init__(self, directory: Path, *hosts: str) -> None:
+    def __init__(self, directory: Path, *hosts: str, address: str = "127.0.0.1") -> None:
         self.certificate, key = write_certificate(directory, hosts)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(self.certificate, key)
         self._context.set_alpn_protocols(["h2", "http/1.1"])  # as Foundry; h2 itself is not spoken here
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(
+            (address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET
+        )
         self.port: int = self._listener.getsockname()[1]
         self.received: list[Received] = []
         self.answer: Callable[[Received, Callable[[bytes], None]], None] = _answer_ok
