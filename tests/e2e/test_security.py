@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import plain
+from tests.e2e.client import plain, request
 from tests.e2e.conftest import HARNESS
 from tests.e2e.mitmdump import ADDON, Mitmdump, free_port, wait_for
 from tests.e2e.mitmweb import ask, web_options
+from tests.e2e.recording_origin import RecordingOrigin
 
 pytestmark = pytest.mark.e2e
 
@@ -53,9 +54,7 @@ def get(address: str, port: int, *headers: str, target: str = "http://foundry.lo
     ("options", "arguments", "remedy"),
     [
         ({"listen_host": "0.0.0.0"}, (), "set proxyauth to @FILE"),
-        ({"listen_host": "::"}, (), "set proxyauth to @FILE"),
-        ({"listen_host": "0.0.0.0", "proxyauth": "any"}, (), "proxyauth=any takes every password"),
-        ({}, ("--mode", "regular@0.0.0.0:{port}"), "set proxyauth to @FILE"),
+        ({"proxyauth": "any"}, ("--mode", "regular@0.0.0.0:{port}"), "proxyauth=any takes every password"),
         ({"listen_host": None}, ("--mode", "reverse:https://made-up.openai.azure.com@0.0.0.0:{port}"), "set proxyauth"),
     ],
 )
@@ -96,6 +95,38 @@ def test_in_reverse_mode_the_password_is_asked_for_as_well(tmp_path: Path) -> No
         assert get(address, proxy.port, target="/") == 401
         assert get(address, proxy.port, AUTHORIZATION, target="/") == 401  # here it is a server's, not a proxy's
         assert get(address, proxy.port, AUTHORIZATION.removeprefix("Proxy-"), target="/") == 502
+
+
+def test_socks_asks_for_the_password_as_well(tmp_path: Path) -> None:
+    name, _, password = PASSWORD.partition(":")
+    given = bytes([1, len(name)]) + name.encode() + bytes([len(password)]) + password.encode()
+    wrong = given[:-1] + b"x"
+    options: dict[str, str | None] = {"listen_host": "0.0.0.0", "proxyauth": PASSWORD}
+    proxy = Mitmdump(tmp_path, options=options, arguments=["--mode", "socks5"])
+    with proxy.launched():
+        assert proxy.logged("mode balanced")
+        for said, answers in (
+            ([b"\5\1\0"], [b"\5\xff"]),  # without one
+            ([b"\5\1\2", wrong], [b"\5\2", b"\1\1"]),
+            ([b"\5\1\2", given], [b"\5\2", b"\1\0"]),
+        ):
+            with socket.create_connection((address_for_others(), proxy.port), timeout=20) as connection:
+                for one, answer in zip(said, answers, strict=True):
+                    connection.sendall(one)
+                    assert connection.recv(100)[:2] == answer
+
+
+def test_the_password_goes_no_further(origin: RecordingOrigin, tmp_path: Path) -> None:
+    origin.forget()
+    options = {**origin.options, "proxyauth": PASSWORD}
+    scripts = (ADDON, HARNESS / "to_origin.py")
+    proxy = Mitmdump(tmp_path, *scripts, options=options, environment=origin.environment)
+    with proxy.launched():
+        assert proxy.logged("mode balanced")
+        raw = request("other.example", b"{}", AUTHORIZATION, path="http://other.example/")
+        assert plain(proxy.port, raw).status == 200
+    (received,) = origin.received
+    assert "proxy-authorization" not in {name.lower() for name, _ in received.headers}
 
 
 def test_a_change_that_would_open_it_is_undone(tmp_path: Path) -> None:
