@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import certificate_authority
 from foundry_options import OPTION_NAMES
@@ -23,7 +24,7 @@ _START = f"import sys; sys.path.insert(0, {str(PROJECT / 'scripts')!r}); sys.arg
 _START += "from mitmproxy.tools.main import mitmdump; mitmdump()"
 
 
-def run(port: int, environment: Mapping[str, str] = os.environ, *, quiet: bool = False) -> int:
+def run(port: int, environment: Mapping[str, str] = os.environ, *, quiet: bool = False) -> NoReturn:
     """Become mitmdump, which tells only of what is wrong if it is to be `quiet`; returns only by raising.
 
     Raises LauncherError, AuthorityError or OSError with what is in the way.
@@ -36,6 +37,7 @@ def run(port: int, environment: Mapping[str, str] = os.environ, *, quiet: bool =
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(argv[0], argv, {**environment, "FOUNDRY_SERVICE_PORT": str(port)})  # noqa: S606 - no shell is wanted
+    raise AssertionError("it has become another program")
 
 
 def command_line(port: int, environment: Mapping[str, str]) -> list[str]:

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import foundry_options
+from launcher import places
+from launcher.proxy_process import PROJECT
+
+
+def test_the_variables_say_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/dev")
+    assert places.state_dir({"FOUNDRY_COMPRESS_STATE_DIR": "~/s"}) == Path("/home/dev/s")
+    assert places.confdir({"FOUNDRY_COMPRESS_CONFDIR": "/c"}) == Path("/c")
+
+
+def test_without_variables_they_are_where_the_addon_looks() -> None:
+    assert places.state_dir({}) == foundry_options._state_dir("")
+    assert places.confdir({}) == PROJECT / "certs"
