@@ -274,7 +274,8 @@ def test_a_start_that_is_interrupted_leaves_no_lock(clone: Clone) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["environment.sh", "claude-foundry", "estimate", "make_ca", "restore", "sweep", "test", "../.ci/run"]
+    "name",
+    ["environment.sh", "claude-foundry", "estimate", "make_ca", "restore", "sbom", "sweep", "test", "../.ci/run"],
 )
 def test_scripts_are_posix_sh(name: str) -> None:
     shell = shutil.which("dash") or "sh"

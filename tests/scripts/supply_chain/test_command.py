@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -94,3 +96,11 @@ def test_a_licence_that_is_not_on_the_list_is_found(
     out = capsys.readouterr().out
     assert "licence: mitmproxy " in out
     assert "is under AGPL-3.0-only, which is not on the list" in out
+
+
+@pytest.mark.slow
+def test_as_it_is_started() -> None:
+    argv = [sys.executable, "-IB", str(PROJECT / "scripts" / "supply_chain"), "--check", "--offline"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (DONE, "")
+    assert done.stdout.startswith("licences: ")
