@@ -104,12 +104,12 @@ class Conversation:
     """The state after the messages that were fed so far."""
 
     def __init__(self, policy: Policy | None = None, *, may_refer: bool = True) -> None:
-        self.policy = policy or Policy()
+        self._policy = policy or Policy()
         self.turns: list[Turn] = []
         self.digests: list[bytes] = []  # for each turn the chained hash of the messages up to it
         self.problems: set[str] = set()  # exceptions that kept a result from being rewritten, by name
         self.may_refer = may_refer
-        self._aside = frozenset(self.policy.aside)
+        self._aside = frozenset(self._policy.aside)
         self._rules = fold_of(self.policy.rules)
         self._calls: dict[str, ToolCall] = {}
         self._shown = Shown()
@@ -118,6 +118,23 @@ class Conversation:
         self._changed: dict[str, int] = {}  # by which message the assistant last changed a file
         self._tokens_size = 0
         self._worked = 0  # characters
+
+    @property
+    def policy(self) -> Policy:
+        """How messages are written. Another may come that says the same of those that were fed."""
+        return self._policy
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        if policy is not self._policy:
+            self._policy = policy
+            self._aside = frozenset(policy.aside)
+
+    def is_written_as(self, policy: Policy, count: int, *, may_refer: bool) -> bool:
+        """Whether the first `count` messages were written as `policy` says."""
+        if self.may_refer != may_refer:
+            return False
+        return self._policy == policy or self._policy.up_to(count) == policy.up_to(count)
 
     @property
     def size(self) -> int:

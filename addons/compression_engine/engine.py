@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from compression_engine.body import NotUnderstood, Span, Splice, splice
 from compression_engine.conversation import NO_RESULTS, Conversation, Counts
-from compression_engine.formats import FORMATS, Format, WireFormat
+from compression_engine.formats import FORMATS, WireFormat
 from compression_engine.memory import Memory
 from compression_engine.policy import Policy
 from compression_engine.prompt import Beginning, Beginnings, Prompt
@@ -77,12 +77,11 @@ class Engine:
 
         `goes_on` is asked before each message whether to go on.
         """
-        wire = FORMATS[wire_format]
         try:
-            prompt = Prompt(body, wire, wire_format.encode(), self._beginnings.find(body, wire))
+            prompt = self.read(body, wire_format)
         except NotUnderstood:
             return Rewrite(body, Outcome.NOT_UNDERSTOOD)
-        return self._rewritten(prompt, wire, decide, goes_on)
+        return self.write(prompt, decide(prompt), goes_on)
 
     def rewrite_if_quick(
         self, body: bytes, wire_format: WireFormat, decide: Decide, is_routine: Callable[[Prompt], bool], most: int
@@ -92,40 +91,52 @@ class Engine:
         `is_routine` tells whether deciding takes no time either.
         """
         wire = FORMATS[wire_format]
-        known = self._beginnings.find(body, wire)
-        if known is None or known.new_in(body) > most:
+        before = self._beginnings.find(body, wire)
+        if before is None or before.new_in(body) > most:
             return None
-        if not self._memory.knows(known.variant, known.digests[-1]):
+        may_refer = not before.request.drops_old_results
+        if self._memory.known(before.policy, before.digests, may_refer=may_refer) < before.count:
             return None
-        prompt = Prompt(body, wire, wire_format.encode(), known)
+        prompt = Prompt(body, wire, wire_format.encode(), before)
         if prompt.beginning is None or not is_routine(prompt):
             return None
-        return self._rewritten(prompt, wire, decide, lambda: True)
+        return self.write(prompt, decide(prompt))
 
-    def _rewritten(self, prompt: Prompt, wire: Format, decide: Decide, goes_on: Callable[[], bool]) -> Rewrite:
-        policy = decide(prompt)
+    def read(self, body: bytes, wire_format: WireFormat) -> Prompt:
+        """What `body` says. Raises NotUnderstood."""
+        wire = FORMATS[wire_format]
+        return Prompt(body, wire, wire_format.encode(), self._beginnings.find(body, wire))
+
+    def new_bytes(self, prompt: Prompt, policy: Policy) -> int:
+        """How many bytes of messages `write` would have to work on."""
+        known = self._memory.known(policy, prompt.digests, may_refer=not prompt.request.drops_old_results)
+        return sum(len(raw) for raw, _, _ in prompt.messages(known))
+
+    def write(self, prompt: Prompt, policy: Policy, goes_on: Callable[[], bool] = lambda: True) -> Rewrite:
+        """The body of `prompt` as `policy` says; `goes_on` as for `rewrite`."""
         may_refer = not prompt.request.drops_old_results
-        variant = (policy, may_refer)
-        conversation = self._memory.take(variant, prompt.digests) or Conversation(policy, may_refer=may_refer)
+        conversation = self._memory.take(policy, prompt.digests, may_refer=may_refer)
+        if conversation is None:
+            conversation = Conversation(policy, may_refer=may_refer)
         done = len(conversation.turns)
         for (_, form, _), digest in zip(prompt.messages(done), prompt.digests[done:], strict=True):
             if not goes_on():
-                self._memory.put(variant, conversation)
+                self._memory.put(conversation)
                 return Rewrite(prompt.body, Outcome.STOPPED, model=prompt.request.model)
-            conversation.rewrite(form, wire.parse, digest, prompt.canonical)
-        written = self._written(prompt, wire, conversation, variant)
-        self._memory.put(variant, conversation)  # last: from here on another thread may have it
+            conversation.rewrite(form, prompt.wire.parse, digest, prompt.canonical)
+        written = self._written(prompt, conversation, policy)
+        self._memory.put(conversation)  # last: from here on another thread may have it
         return written
 
-    def _written(self, prompt: Prompt, wire: Format, conversation: Conversation, variant: Hashable) -> Rewrite:
+    def _written(self, prompt: Prompt, conversation: Conversation, policy: Policy) -> Rewrite:
         """The body of `prompt` as `conversation` has it."""
-        body = prompt.body
+        body, wire = prompt.body, prompt.wire
         turns = conversation.turns[: prompt.count]
         problems = frozenset(conversation.problems)
         changes = tuple(change for turn in turns for change in turn.changes)
         before = prompt.beginning
-        if before is not None and before.variant != variant:
-            self._memory.forget(before.variant, before.digests[-1])  # it does not go on
+        if before is not None and before.policy != policy.up_to(before.count):
+            self._memory.forget(before.digests[-1])  # it does not go on
             prompt.complete()
         start, sent = (len(before.text), before.sent) if before and prompt.first else (0, ())
         splices: list[Splice] = []
@@ -142,7 +153,7 @@ class Engine:
             rest = splice(body, splices[len(settled) :], last.start)
             last_message = rest[: len(rest) - (len(body) - last.end)]
             if prompt.count > 1:
-                self._beginnings.add(_beginning(prompt, wire, last, variant, sent), instead_of=before)
+                self._beginnings.add(_beginning(prompt, last, policy, sent), instead_of=before)
         new = b"".join((*sent, rest))
         is_rewritten = changes or new != body
         return Rewrite(
@@ -156,10 +167,10 @@ class Engine:
         )
 
 
-def _beginning(prompt: Prompt, wire: Format, last: Span, variant: Hashable, sent: tuple[bytes, ...]) -> Beginning:
+def _beginning(prompt: Prompt, last: Span, policy: Policy, sent: tuple[bytes, ...]) -> Beginning:
     count = prompt.count - 1
     return Beginning(
-        wire,
+        prompt.wire,
         prompt.body[: last.start],
         prompt.body[last.end :],
         count,
@@ -168,7 +179,7 @@ def _beginning(prompt: Prompt, wire: Format, last: Span, variant: Hashable, sent
         min(prompt.answered, count),
         prompt.keeps,
         prompt.request._replace(messages=()),
-        variant,
+        policy.up_to(count),
         sent,
     )
 

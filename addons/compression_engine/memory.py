@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from threading import Lock
 
 from compression_engine.conversation import Conversation
+from compression_engine.policy import Policy
 
 __all__ = ["Memory", "chain"]
 
@@ -31,15 +32,14 @@ def chain(seed: bytes, messages: Iterable[bytes]) -> list[bytes]:
 class Memory:
     """Conversations by their chained hashes, the least recently used given up beyond `limit` bytes.
 
-    The same messages may have been written in several ways: a *variant* stands for each. Several threads may use it:
-    what one has taken, no other gets.
+    Several threads may use it: what one has taken, no other gets.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._lock = Lock()
-        self._by_digest: dict[Hashable, dict[bytes, Conversation]] = {}  # by variant, too: its hash takes time
-        self._known: OrderedDict[Conversation, tuple[Hashable, int]] = OrderedDict()  # with sizes, oldest use first
+        self._by_digest: dict[bytes, Conversation] = {}  # of those that say the same, the one that was here last
+        self._known: OrderedDict[Conversation, int] = OrderedDict()  # with sizes, oldest use first
         self._size = 0
 
     @property
@@ -47,55 +47,62 @@ class Memory:
         """About how many bytes the conversations take."""
         return self._size
 
-    def knows(self, variant: Hashable, digest: bytes) -> bool:
-        """Whether the conversation with the message that `digest` stands for is here."""
+    def known(self, policy: Policy, digests: Sequence[bytes], *, may_refer: bool = True) -> int:
+        """How many of the messages need not be worked on again."""
         with self._lock:
-            return digest in self._by_digest.get(variant, {})
+            return self._find(policy, digests, may_refer=may_refer)[1]
 
-    def forget(self, variant: Hashable, digest: bytes) -> None:
+    def forget(self, digest: bytes) -> None:
         """Give up the conversation with the message that `digest` stands for: it goes on in another way."""
         with self._lock:
-            conversation = self._by_digest.get(variant, {}).get(digest)
+            conversation = self._by_digest.get(digest)
             if conversation is not None:
                 self._drop(conversation)
 
-    def take(self, variant: Hashable, digests: Sequence[bytes]) -> Conversation | None:
+    def take(self, policy: Policy, digests: Sequence[bytes], *, may_refer: bool = True) -> Conversation | None:
         """The conversation that starts with as many of the messages as possible, and goes on with no others.
 
-        If it already holds all messages of the request, it may hold more. It is no longer remembered until it is `put`
-        back: what breaks off in between leaves nothing half done behind.
+        If it already holds all messages of the request, it may hold more. What it holds of them was written as `policy`
+        says, and so is what comes. It is no longer remembered until it is `put` back: what breaks off in between leaves
+        nothing half done behind.
         """
         with self._lock:
-            by_digest = self._by_digest.get(variant, {})
-            for count in range(len(digests), 0, -1):
-                conversation = by_digest.get(digests[count - 1])
-                if conversation is None:
-                    continue
-                if count < len(digests) and not conversation.can_forget_after(count):
-                    return None
-                self._drop(conversation)
-                if count < len(digests):
-                    conversation.forget_after(count)
-                return conversation
-            return None
+            conversation, count = self._find(policy, digests, may_refer=may_refer)
+            if conversation is None:
+                return None
+            self._drop(conversation)
+            if count < len(digests):
+                conversation.forget_after(count)
+            if len(conversation.turns) == count:
+                conversation.policy = policy
+            return conversation
 
-    def put(self, variant: Hashable, conversation: Conversation) -> None:
+    def put(self, conversation: Conversation) -> None:
         """Remember `conversation`, and give up others if that is too much."""
         with self._lock:
-            by_digest = self._by_digest.setdefault(variant, {})
             for digest in conversation.digests:
-                by_digest[digest] = conversation
-            self._known[conversation] = (variant, conversation.size)
+                self._by_digest[digest] = conversation
+            self._known[conversation] = conversation.size
             self._size += conversation.size
             while self._size > self._limit and self._known:
                 self._drop(next(iter(self._known)))
 
+    def _find(self, policy: Policy, digests: Sequence[bytes], *, may_refer: bool) -> tuple[Conversation | None, int]:
+        other = None
+        for count in range(len(digests), 0, -1):
+            conversation = self._by_digest.get(digests[count - 1])
+            if conversation is None or conversation is other:
+                continue
+            if not conversation.is_written_as(policy, count, may_refer=may_refer):
+                other = conversation
+                continue
+            if count < len(digests) and not conversation.can_forget_after(count):
+                break
+            return conversation, count
+        return None, 0
+
     def _drop(self, conversation: Conversation) -> None:
-        variant, size = self._known.pop(conversation)
-        self._size -= size
-        by_digest = self._by_digest[variant]
+        self._size -= self._known.pop(conversation)
         for digest in conversation.digests:
-            if by_digest.get(digest) is conversation:
-                del by_digest[digest]
-        if not by_digest:
-            del self._by_digest[variant]
+            if self._by_digest.get(digest) is conversation:
+                del self._by_digest[digest]

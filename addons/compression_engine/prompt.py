@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -17,7 +17,7 @@ from compression_engine.conversation import candidates
 from compression_engine.formats import Format
 from compression_engine.formats.message import Request
 from compression_engine.memory import chain
-from compression_engine.policy import Place
+from compression_engine.policy import Place, Policy
 from compression_engine.set_aside import Setting, choose
 
 __all__ = ["Beginning", "Beginnings", "Prompt"]
@@ -30,8 +30,8 @@ _ASKS_HOUR = re.compile(rb'"ttl"[ \t\r\n]*:[ \t\r\n]*"1h"')
 class Beginning:
     """What bodies of one conversation have in common: `text` up to the message `count`, and `end` behind the messages.
 
-    `digests` are those of the first `count` messages; one more, of `last` bytes, stood behind them. `sent`
-    is what `text` became, in pieces, under the variant of the engine's memory that it names.
+    `digests` are those of the first `count` messages; one more, of `last` bytes, stood behind them. `sent` is what
+    `text` became, in pieces, under `policy`.
     """
 
     wire: Format
@@ -43,7 +43,7 @@ class Beginning:
     answered: int
     keeps: float
     request: Request
-    variant: Hashable
+    policy: Policy
     sent: tuple[bytes, ...]
 
     def fits(self, body: bytes) -> bool:
@@ -104,7 +104,7 @@ class Prompt:
 
     def __init__(self, body: bytes, wire: Format, seed: bytes, known: Beginning | None) -> None:
         self.body = body
-        self._wire = wire
+        self.wire = wire
         spans = _between(body, known) if known else None
         if known is None or spans is None:
             known = None
@@ -137,7 +137,7 @@ class Prompt:
 
     def answers(self, start: int) -> int:
         """How many answers of the assistant there are from message `start` on; one may have several in a row."""
-        are = [self._wire.is_answer(raw) for raw, _, _ in self.messages(start)]
+        are = [self.wire.is_answer(raw) for raw, _, _ in self.messages(start)]
         return sum(is_one and not before for is_one, before in zip(are, [False, *are], strict=False))
 
     @property
@@ -148,16 +148,16 @@ class Prompt:
         """
         # Of a body that was sent before, all but the last message is taken as known.
         *before, last = (raw for raw, _, _ in self.messages(max(0, self.count - 4)))
-        if self._wire.is_marked(last):
+        if self.wire.is_marked(last):
             return False
-        return any(self._wire.is_marked(raw) and self._wire.is_answer(raw) for raw in before)
+        return any(self.wire.is_marked(raw) and self.wire.is_answer(raw) for raw in before)
 
     def complete(self) -> None:
         """Read what was taken as known, too."""
         if self.first:
-            self.spans = list(self._wire.read(self.body).messages)
+            self.spans = list(self.wire.read(self.body).messages)
             self._raws = [self.body[start:end] for start, end in self.spans]
-            self._canonical = [self._wire.canonical(raw) for raw in self._raws]
+            self._canonical = [self.wire.canonical(raw) for raw in self._raws]
             self.first = 0
 
     def messages(self, start: int) -> list[tuple[bytes, bytes, Span]]:
@@ -176,7 +176,7 @@ class Prompt:
         """What would be set aside of the messages that were sent before, from message `since` on."""
         if not self.request.can_read_files or self.request.drops_old_results:
             return ()
-        return choose(candidates(self.canonical(), self._wire.parse, self.answered), setting, since=since)
+        return choose(candidates(self.canonical(), self.wire.parse, self.answered), setting, since=since)
 
 
 def _between(body: bytes, known: Beginning) -> list[Span] | None:
