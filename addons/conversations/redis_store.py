@@ -65,7 +65,7 @@ _INDEX_MORE = f"{_INDEX} index(ARGV[1], 2) return 0"
 # kept, 2 if the cache was known, else 1.
 _SAVE = f"""{_INDEX}
 local before = redis.call('GET', KEYS[1])
-if before and tonumber(string.match(before, '^%d+')) >= tonumber(ARGV[2]) then return 0 end
+if before and tonumber(string.match(before, '^%d+') or -1) >= tonumber(ARGV[2]) then return 0 end
 local known = redis.call('EXISTS', KEYS[2])
 redis.call('SET', KEYS[1], ARGV[3], 'EX', {KEPT_SECONDS})
 redis.call('SET', KEYS[2], ARGV[4], 'EX', {KEPT_SECONDS})
@@ -81,7 +81,8 @@ for at = 1, #ARGV do
     for _, id in ipairs(redis.call('ZRANGE', '{_PREFIX}d' .. ARGV[at], 0, -1)) do
         local branch = not seen[id] and redis.call('GET', '{_PREFIX}b' .. id)
         seen[id] = true
-        local cache = branch and redis.call('GET', '{_PREFIX}c' .. string.match(branch, '^%d+ (%S+) '))
+        local name = branch and string.match(branch, '^%d+ (%S+) ')
+        local cache = name and redis.call('GET', '{_PREFIX}c' .. name)
         if cache then
             found[#found + 1] = {{at, branch, cache}}
         end

@@ -26,11 +26,11 @@ _START_SECONDS = 20.0
 
 
 class RedisServer:
-    """A server that runs while the context lasts. `password` is wanted of every client, if there is one."""
+    """A server that runs while the context lasts. `password` is what it wants of clients."""
 
     def __init__(self, *arguments: str, password: str = "") -> None:
         self._arguments = arguments
-        self._password = password
+        self.password = password
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -59,7 +59,7 @@ class RedisServer:
 
     @property
     def _secret(self) -> str:
-        return f":{self._password}@" if self._password else ""
+        return f":{self.password}@" if self.password else ""
 
     @staticmethod
     def _url(value: str) -> StateUrl:
@@ -72,7 +72,7 @@ class RedisServer:
         assert PROGRAM is not None
         command = [PROGRAM, "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.socket)]
         command += ["--save", "", "--appendonly", "no", "--dir", self._folder.name, "--loglevel", "warning"]
-        command += ["--requirepass", self._password] if self._password else []
+        command += ["--requirepass", self.password] if self.password else []
         self._process = subprocess.Popen(
             [*command, *self._arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
         )
@@ -88,6 +88,16 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def tell(self, *words: str) -> str:
+        """What it answers to a command, in one line."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=_START_SECONDS) as connection:
+            lines = connection.makefile("rwb", buffering=0)
+            for command in ([["AUTH", self.password]] if self.password else []) + [list(words)]:
+                lines.write(" ".join(command).encode() + b"\r\n")
+                answer = lines.readline().decode().strip()
+        assert not answer.startswith("-"), answer
+        return answer
 
     def freeze(self) -> None:
         """Let it answer nothing until `thaw`, though it can be connected to."""

@@ -1,4 +1,4 @@
-"""What every store does: the one in memory, the one in a file, and the one that falls back from one to the other."""
+"""What every store does: in memory, in a file, in a server, and the one that falls back from one to the other."""
 
 from __future__ import annotations
 
@@ -8,32 +8,46 @@ from pathlib import Path
 
 import pytest
 
-from conversations import FailsafeStore, MemoryStore, SQLiteStore
+from conversations import FailsafeStore, MemoryStore, RedisStore, SQLiteStore
 from conversations.branch import Cache, Found, Store
 from tests.conversations.branches import HEAD, OTHER_HEAD, branch, digests
+from tests.conversations.redis_server import NEEDS_REDIS, RedisServer
+
+type Server = Callable[[], RedisServer]
 
 
-def _in_memory(_: Path) -> Store:
+def _in_memory(_: Path, __: Server) -> Store:
     return MemoryStore()
 
 
-def _in_file(directory: Path) -> Store:
+def _in_file(directory: Path, _: Server) -> Store:
     return SQLiteStore(directory / "state" / "conversations.sqlite3")
 
 
-def _failsafe(directory: Path) -> Store:
+def _failsafe(directory: Path, _: Server) -> Store:
     return FailsafeStore(SQLiteStore(directory / "conversations.sqlite3"), pytest.fail)
 
 
-def _failed(directory: Path) -> Store:
+def _failed(directory: Path, _: Server) -> Store:
     (directory / "no folder").touch()
     return FailsafeStore(SQLiteStore(directory / "no folder" / "conversations.sqlite3"), lambda _: None)
 
 
-@pytest.fixture(params=[_in_memory, _in_file, _failsafe, _failed])
+def _in_server(_: Path, server: Server) -> Store:
+    return RedisStore(server().on_socket)
+
+
+def _failsafe_server(_: Path, server: Server) -> Store:
+    return FailsafeStore(RedisStore(server().on_port), pytest.fail)
+
+
+SERVED = [pytest.param(make, marks=NEEDS_REDIS) for make in (_in_server, _failsafe_server)]
+
+
+@pytest.fixture(params=[_in_memory, _in_file, _failsafe, _failed, *SERVED])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    make: Callable[[Path], Store] = request.param
-    made = make(tmp_path)
+    make: Callable[[Path, Server], Store] = request.param
+    made = make(tmp_path, lambda: request.getfixturevalue("redis_server"))
     yield made
     made.close()
 
