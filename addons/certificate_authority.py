@@ -1,7 +1,8 @@
 """The certificate authority that this machine makes for itself, and that can vouch for Foundry only.
 
 Name constraints stand in the certificate that clients are told to trust: whoever steals the key can imitate the
-Foundry domains and the extra hosts named below, and nothing else. certs/README.md says what that means for a user.
+Foundry domains and the hosts that were named (gateways, and the hosts of other providers), and nothing else.
+certs/README.md says what that means for a user.
 """
 
 from __future__ import annotations
@@ -74,9 +75,10 @@ def inspect(directory: Path) -> Authority | None:
 def ensure(directory: Path, extra_hosts: Sequence[str] = ()) -> Authority:
     """Return the authority in `directory`, made or renewed so that it serves Foundry and `extra_hosts`.
 
-    Where there is none it is made. Ours is issued again with the same key if it does not permit one of the hosts (all
-    that it permitted before stays permitted, so two projects with different gateways do not take turns), and replaced
-    when it expires within 30 days. One that is not ours is left alone: `constrained` and `notice` tell about it.
+    `extra_hosts` are `host_rules.Scope.names`. Where there is no authority it is made. Ours is issued again with the
+    same key if it does not permit one of the hosts (all that it permitted before stays permitted, so two projects with
+    different gateways do not take turns), and replaced when it expires within 30 days. One that is not ours is left
+    alone: `constrained` and `notice` tell about it.
 
     Raises AuthorityError if that is not possible, or if an extra host is not a name: IP addresses are excluded.
     """

@@ -16,9 +16,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 from mitmproxy import certs
 
 import certificate_authority
+import provider_hosts
 from certificate_authority import AuthorityError, create, ensure, inspect
 from host_rules import FOUNDRY_DOMAINS
 
@@ -317,6 +319,28 @@ def serve(store: tuple[certs.CertStore, Path], tmp_path: Path) -> Iterator[Calla
     for listener in listeners:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+
+
+def test_the_hosts_of_every_provider_are_vouched_for_and_no_others_of_their_clouds(tmp_path: Path) -> None:
+    """By a verifier that is not OpenSSL: that of cryptography."""
+    hosts = [host for name in provider_hosts.PROVIDERS for host in provider_hosts.hosts(name)]
+    authority = ensure(tmp_path, hosts)
+    assert authority.permitted == (*FOUNDRY_DOMAINS, *hosts)
+    made = certs.CertStore.from_store(tmp_path, "mitmproxy", 2048)
+    trusted = PolicyBuilder().store(Store([certificate_in(tmp_path)]))
+    foreign = (
+        *("oauth2.googleapis.com", "us-east5.googleapis.com", "aiplatform.example", "storage.googleapis.com"),
+        *("s3.amazonaws.com", "bedrock.us-east-1.amazonaws.com", "xbedrock-runtime.us-east-1.amazonaws.com"),
+        *("console.anthropic.com", "anthropic.com", FOREIGN_HOST),
+    )
+    for host in (*hosts, PERMITTED_HOST, *foreign):
+        leaf = made.get_cert(host, [x509.DNSName(host)]).cert.to_cryptography()
+        try:
+            trusted.build_server_verifier(x509.DNSName(host)).verify(leaf, [])
+            assert host not in foreign
+        except VerificationError as error:
+            assert host in foreign, host
+            assert "no permitted name constraints matched" in str(error)  # noqa: PT017 (any other would prove nothing)
 
 
 def python_accepts(ca: Path, name: str, port: int) -> bool:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from body_signature import Cover
 from notices import Notices, where_it_broke
 
 
@@ -22,6 +24,11 @@ from notices import Notices, where_it_broke
         ),
         (lambda notices: notices.unknown_format("h.example", "/a?key=secret"), "A request to h.example has a path"),
         (lambda notices: notices.streamed_body(), "leave that option out"),
+        (lambda notices: notices.signed_body("h.example", Cover.AWS_SIGNATURE), "AWS_BEARER_TOKEN_BEDROCK"),
+        (
+            lambda notices: notices.signed_body("h.example", Cover.CLAUDE_CODE_HASH),
+            "A request to h.example passed as it was, because Claude Code wrote",
+        ),
         (lambda notices: notices.unreadable_encoding("snappy"), "'snappy'"),
         (
             lambda notices: notices.failure("The engine", "ValueError at x.py:1"),
@@ -102,3 +109,17 @@ def test_a_failure_is_told_by_type_and_place_and_never_by_its_message() -> None:
         told = where_it_broke(error)
     assert told.startswith("ValueError at test_notices.py:")
     assert where_it_broke(ValueError("secret")) == "ValueError"
+
+
+@pytest.mark.parametrize(
+    ("page", "host", "covered_by"),
+    [
+        ("bedrock", "bedrock-runtime.us-east-1.amazonaws.com", Cover.AWS_SIGNATURE),
+        ("anthropic-api", "api.anthropic.com", Cover.CLAUDE_CODE_HASH),
+    ],
+)
+def test_the_pages_show_the_lines_that_come(page: str, host: str, covered_by: Cover) -> None:
+    notices = Notices()
+    notices.signed_body(host, covered_by)
+    text = (Path(__file__).resolve().parents[1] / "docs" / "clients" / f"{page}.md").read_text(encoding="utf-8")
+    assert f"```\n{notices.said()[0]}\n```" in text

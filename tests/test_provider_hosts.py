@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from provider_hosts import PROVIDERS, hosts, named_provider, provider_of
 
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "clients"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 
@@ -74,6 +76,12 @@ def test_a_provider_without_a_region_is_all_regions_that_are_known() -> None:
     )
     assert provider_of("bedrock-runtime.xx-new-9.amazonaws.com", PROVIDERS) == ""
     assert provider_of("bedrock-runtime.xx-new-9.amazonaws.com", ["bedrock:xx-new-9"]) == "bedrock"
+
+
+@pytest.mark.parametrize(("name", "count"), [("vertex", 45), ("bedrock", 41)])
+def test_the_pages_say_how_many_hosts_there_are(name: str, count: int) -> None:
+    assert len(set(hosts(name))) == count
+    assert f"{count} for all regions" in (DOCS / f"{name}.md").read_text(encoding="utf-8")
 
 
 def test_no_host_lets_an_authority_vouch_for_what_is_not_claudes() -> None:
