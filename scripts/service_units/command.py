@@ -12,7 +12,7 @@ from doctor_checks import proxy
 from launcher import client_settings
 from launcher.errors import LauncherError
 from launcher.proxy_process import START_LIMIT
-from service_units import next_hop, running, traces, trial
+from service_units import next_hop, traces, trial
 from service_units.address import DEFAULT_PORT
 from service_units.description import Service, describe, inherited
 from service_units.managers import Manager, of_this_machine
@@ -141,6 +141,8 @@ def _still_led_here(settings: client_settings.ClientSettings, port: int) -> list
 
 
 def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    from service_units import running  # noqa: PLC0415 - it loads mitmproxy, which the others need not wait for
+
     return running.run(options.port or DEFAULT_PORT, environment, quiet=options.quiet)
 
 

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import certificate_authority
-from billing.ledger import LEDGER_FILE
 from launcher import durable_trust
-from request_rewriter import STATE_FILE
 from service_units import next_hop
 from service_units.description import Service
 
-__all__ = ["kept", "purge", "remove_own"]
+__all__ = ["DATABASES", "kept", "purge", "remove_own"]
+
+DATABASES = ("ledger.sqlite3", "conversations.sqlite3")
+"""What the addon calls them; its modules would load all of mitmproxy for these two names."""
 
 # mitmproxy writes the same authority in further forms beside it.
 _AUTHORITY_FILES = "mitmproxy-*"
@@ -51,7 +52,7 @@ def _bundles(service: Service) -> Path:
 
 
 def _state_files(service: Service) -> Iterator[Path]:
-    for name in (LEDGER_FILE, STATE_FILE):
+    for name in DATABASES:
         for suffix in _SQLITE:
             file = service.state_dir / f"{name}{suffix}"
             if file.exists():

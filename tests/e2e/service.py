@@ -70,6 +70,14 @@ class Machine:
         return self.home / SERVICE_UNIT
 
     @property
+    def state(self) -> Path:
+        return self.home / ".local" / "state" / "foundry-compress"
+
+    @property
+    def certificate(self) -> Path:
+        return self.root / "certs" / "mitmproxy-ca-cert.pem"
+
+    @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
+import shlex
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +15,11 @@ import pytest
 
 import certificate_authority
 from demo.stand_in import StandIn
+from launcher import client_settings
+from service_units.description import describe
+from service_units.systemd import unit
 from tests.e2e.connect_proxy import ConnectProxy
+from tests.e2e.like_a_container import reason_against
 from tests.e2e.mitmdump import PROJECT, free_port
 from tests.e2e.service import Machine
 
@@ -57,10 +63,6 @@ def test_the_life_of_a_service(machine: Machine) -> None:
     assert f"export HTTPS_PROXY='{machine.address}'" in printed.stdout, "the port is the installed service's"
     assert printed.stderr == ""
 
-    changed = machine.service("install", "--mode", "observe")
-    assert "in mode observe" in changed.stdout
-    assert f'"{port}"' in machine.unit.read_text(), "what is not said anew stays"
-
     gone = machine.service("uninstall")
     assert gone.returncode == 0
     said = gone.stdout.splitlines()
@@ -102,25 +104,64 @@ def test_requests_go_through_a_company_proxy_whose_password_is_in_no_unit(machin
         assert company.seen == [HOST]
         assert len(stand_in.requests) == 1
 
-        # Installed anew by someone whose shell is led to the service by now: the company's proxy is still the next hop.
-        anew = machine.service(
-            "install", "--mode", "lossless", HTTPS_PROXY=machine.address, NODE_EXTRA_CA_CERTS=variable(printed)
-        )
-        assert anew.returncode == 0, anew.stderr
-        assert f"HTTPS_PROXY=http://127.0.0.1:{company.port}" in machine.unit.read_text()
-        assert f"NODE_EXTRA_CA_CERTS={stand_in.ca_path}" in machine.unit.read_text()
-
     everything = done.stdout + done.stderr + printed + machine.unit.read_text() + machine.journal
     assert "pass" not in everything.replace("pass_", "")
-    kept = list((machine.home / ".local/state/foundry-compress/service").glob("next-hop.json"))
+    kept = list((machine.state / "service").glob("next-hop.json"))
     assert [oct(file.stat().st_mode & 0o777) for file in kept] == ["0o600"]
 
 
-def variable(printed: str) -> str:
-    """The value of NODE_EXTRA_CA_CERTS."""
-    found = re.search(r"^export NODE_EXTRA_CA_CERTS='(.*)'$", printed, re.MULTILINE)
-    assert found
-    return found[1]
+# As ProtectSystem=strict has it: $1 is where it may write, in words, and the rest is the command.
+_ENTER = """
+set -eu
+for folder in $1; do mount --bind "$folder" "$folder"; done
+shift
+mount -o remount,bind,ro /
+! touch "$HOME/anything" 2>/dev/null
+exec "$@"
+"""
+
+
+@pytest.mark.skipif(bool(reason_against()), reason=reason_against())
+def test_it_writes_only_where_its_unit_lets_it(machine: Machine) -> None:
+    with StandIn(hosts=(HOST,)) as stand_in, ConnectProxy(stand_in.port) as company:
+        machine.variables |= {
+            "HTTPS_PROXY": f"http://127.0.0.1:{company.port}",
+            "NODE_EXTRA_CA_CERTS": str(stand_in.ca_path),
+            "FOUNDRY_COMPRESS_STATE_DIR": str(machine.state),
+        }
+        for folder in (machine.state, machine.certificate.parent):
+            folder.mkdir(parents=True)
+        service, _ = describe(client_settings.read(machine.environment, directory=machine.home), machine.port, None)
+        said = dict(line.split("=", 1) for line in unit(service).splitlines() if "=" in line)
+        writable = [path.removeprefix("-") for path in shlex.split(said["ReadWritePaths"])]
+        command = shlex.split(said["ExecStart"].removeprefix(":"))
+        enter = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _ENTER, "sh", " ".join(writable)]
+        with (machine.root / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [*enter, *command],
+                env={
+                    "HOME": str(machine.home),
+                    "PATH": os.environ["PATH"],
+                    **service.environment,
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            waited = machine.service("status", "--port", str(machine.port), "--wait", "60")
+            assert waited.returncode == 0, (machine.root / "log").read_text()
+            given = {"HTTPS_PROXY": machine.address, "NODE_EXTRA_CA_CERTS": str(machine.certificate)}
+            argv = [sys.executable, str(PROJECT / "tests/e2e/foundry_request.py"), HOST]
+            asked = subprocess.run(argv, env=given, capture_output=True, timeout=60, check=False)
+            assert asked.stdout == b"200\n", asked.stderr
+        finally:
+            process.terminate()
+            process.wait(30)
+    ledger = sqlite3.connect(f"file:{machine.state / 'ledger.sqlite3'}?mode=ro", uri=True)
+    with contextlib.closing(ledger):
+        assert ledger.execute("SELECT count(*) FROM requests").fetchone() == (1,)
+    assert "Read-only" not in (machine.root / "log").read_text()
 
 
 def test_nothing_is_installed_that_does_not_start(machine: Machine) -> None:

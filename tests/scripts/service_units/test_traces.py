@@ -6,6 +6,8 @@ import pytest
 from mitmproxy.certs import CertStore
 
 import certificate_authority
+from billing.ledger import LEDGER_FILE
+from request_rewriter import STATE_FILE
 from service_units import next_hop, traces
 from service_units.description import Service
 
@@ -27,6 +29,10 @@ def service(tmp_path: Path) -> Service:
     certificate_authority.ensure(certs)
     (certs / "mitmproxy-dhparam.pem").write_text("x")
     return Service(8787, environment)
+
+
+def test_the_names_are_the_addons() -> None:
+    assert traces.DATABASES == (LEDGER_FILE, STATE_FILE)
 
 
 def test_what_is_kept(service: Service) -> None:
