@@ -25,6 +25,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: [item.get_closest_marker(mark) is not None for mark in ("e2e", "slow")])
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """What `-n auto` means: the quick tests on all cores, and all others one after the other, as they use them all.
+
+    None stands for as many as there are cores.
+    """
+    chosen = config.option.markexpr
+    return None if "not e2e" in chosen and "not slow" in chosen else 0
+
+
 @pytest.fixture(scope="session")
 def authority_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a certificate authority of ours, to copy and not to change."""
