@@ -78,14 +78,14 @@ def verify_prefixes(turns: Iterable[Exchange]) -> None:
 
 
 def _entries(body: dict[str, Any]) -> list[Any]:
-    entries: list[Any] = body["messages"] if "messages" in body else body["input"]
-    return entries
+    entries: list[Any] | str = body["messages"] if "messages" in body else body["input"]
+    return entries if isinstance(entries, list) else [{"role": "user", "content": entries}]
 
 
 def _results(body: dict[str, Any]) -> Iterator[str]:
     """The text of each tool result."""
     if "messages" not in body:
-        yield from (item["output"] for item in body["input"] if item.get("type") == "function_call_output")
+        yield from (item["output"] for item in _entries(body) if item.get("type") == "function_call_output")
         return
     for message in body["messages"]:
         if message["role"] == "tool":
