@@ -147,10 +147,11 @@ def way(project: Project, sign_in_server: RecordingOrigin, tmp_path_factory: pyt
         yield Way(proxy, reverse, to_gateway)
 
 
-def _claude(home: Path, project: Project, variables: Mapping[str, str], prompt: str = "Look at the project.") -> Run:
+def _claude(home: Path, project: Project, variables: Mapping[str, str]) -> Run:
     """Real Claude Code with the page's `variables`."""
     base = {"ANTHROPIC_FOUNDRY_RESOURCE": "" if "ANTHROPIC_FOUNDRY_BASE_URL" in variables else RESOURCE}
-    return ClaudeCode(home / "client", project.directory, "", Path(), extra=base | dict(variables)).run(prompt)
+    client = ClaudeCode(home / "client", project.directory, "", Path(), extra=base | dict(variables))
+    return client.run("Look at the project.")
 
 
 def _is_rewritten(arrived: Request) -> bool:
@@ -162,6 +163,12 @@ def _is_rewritten(arrived: Request) -> bool:
         if isinstance(block, dict) and block["type"] == "tool_result"
     ]
     return len(results) == 1 and "[view " in results[0]
+
+
+def _sent(arrived: Request) -> dict[str, Any]:
+    """What a request asks for, without what names its session."""
+    headers = {name: arrived.header(name) for name in ("anthropic-beta", "anthropic-version", "user-agent")}
+    return {**arrived.json, **headers, "metadata": None}
 
 
 def _ask(proxy: Mitmdump, host: str, *trusted: Path) -> int:
@@ -418,15 +425,22 @@ def test_claude_code_in_reverse_mode(way: Way, project: Project, tmp_path: Path)
     heading, before = "Without a certificate authority", project.arrived
     variables = client_variables(heading, {"8081": str(way.reverse_port)})
     asked_before = way.proxy.local("/api/stats")["requests"]
-    run = _claude(tmp_path, project, variables)
+    model = {"ANTHROPIC_MODEL": "claude-opus-4-6[1m]"}
+    # As if a company's proxy were set: without NO_PROXY the client sends it what is for loopback.
+    run = _claude(tmp_path, project, model | {"HTTPS_PROXY": way.proxy.url} | variables)
     assert run.out == "The session is over.\n", run.err
     first, second = project.since(before)
     assert [one.header("host") for one in (first, second)] == [HOST, HOST]
     assert second.header("x-api-key") == "made-up-key"
     assert _is_rewritten(second)
+
+    through = {"HTTPS_PROXY": way.proxy.url, "NODE_EXTRA_CA_CERTS": str(way.proxy.certificate)}
+    assert _claude(tmp_path, project, model | through).out == "The session is over.\n"
+    assert _sent(project.since(before)[2]) == _sent(first)
+
     (curl,) = (line for line in command_lines(heading, {PROXY: way.proxy.url}) if line.startswith("curl "))
     if shutil.which("curl"):
-        assert json.loads(_run(curl, tmp_path))["requests"] == asked_before + 2
+        assert json.loads(_run(curl, tmp_path))["requests"] == asked_before + 4
 
 
 @pytest.mark.parametrize("port", ["reverse_port", "reverse_to_gateway_port"])
