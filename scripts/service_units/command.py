@@ -59,7 +59,7 @@ def _install(options: argparse.Namespace, environment: Mapping[str, str]) -> int
     seen = trial.answer_at(port)
     if trial.is_taken(port) and (before is None or before.port != port):
         raise LauncherError(f"somebody else listens at 127.0.0.1:{port} already: name another with --port.")
-    if before == service and seen.kind is proxy.Kind.ADDON:
+    if manager.holds(service) and seen.kind is proxy.Kind.ADDON:
         print(f"Already installed, and answering at 127.0.0.1:{port}; nothing was changed.")
         return 0
     next_hop.keep(service.environment, upstream)

@@ -78,11 +78,15 @@ class Launchd:
         except OSError:
             return None
 
-    def write(self, service: Service) -> bool:
-        """Write the property list; False if it was the same already. Raises OSError."""
+    def holds(self, service: Service) -> bool:
+        """Whether the property list is what would be written now."""
+        return self.file.is_file() and self.file.read_bytes() == plist(service, self.log)
+
+    def write(self, service: Service) -> None:
+        """Write the property list. Raises OSError."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        return write_whole(self.file, plist(service, self.log))
+        write_whole(self.file, plist(service, self.log))
 
     def start(self) -> list[str]:
         """Start it, now and whenever the user logs in; anew if it runs. Raises LauncherError."""

@@ -45,8 +45,11 @@ class Manager(Protocol):
     def read(self) -> Service | None:
         """The service as it is installed; None if it is not."""
 
-    def write(self, service: Service) -> bool:
-        """Write the unit; False if it was the same already. Raises OSError."""
+    def holds(self, service: Service) -> bool:
+        """Whether the unit is what would be written now: the same service, from the same folder, by the same rules."""
+
+    def write(self, service: Service) -> None:
+        """Write the unit. Raises OSError."""
 
     def start(self) -> list[str]:
         """Start it, now and whenever the user comes; anew if it runs. Raises LauncherError.

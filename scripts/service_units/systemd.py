@@ -126,19 +126,17 @@ class Systemd:
 
     def read(self) -> Service | None:
         """The service as it is installed; None if it is not."""
-        try:
-            return read_unit(self.file.read_text(encoding="utf-8", errors="surrogateescape"))
-        except OSError:
-            return None
+        return read_unit(self._text())
 
-    def write(self, service: Service) -> bool:
-        """Write the unit; False if it was the same already. Raises OSError."""
-        before = ""
-        if self.file.exists():
-            before = self.file.read_text(encoding="utf-8", errors="surrogateescape")
-        separated = _WITHOUT not in before  # what was found out once need not be found out again
+    def holds(self, service: Service) -> bool:
+        """Whether the unit is what would be written now."""
+        return self._text() == unit(service, separated=self._is_separated())
+
+    def write(self, service: Service) -> None:
+        """Write the unit. Raises OSError."""
+        separated = self._is_separated()
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        return write_whole(self.file, unit(service, separated=separated).encode("utf-8", "surrogateescape"))
+        write_whole(self.file, unit(service, separated=separated).encode("utf-8", "surrogateescape"))
 
     def start(self) -> list[str]:
         """Start it, now and whenever the user logs in; anew if it runs. Raises LauncherError."""
@@ -185,6 +183,17 @@ class Systemd:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
         return [self.file] if taken else []
+
+    def _text(self) -> str:
+        """The unit; empty if there is none."""
+        try:
+            return self.file.read_text(encoding="utf-8", errors="surrogateescape")
+        except OSError:
+            return ""
+
+    def _is_separated(self) -> bool:
+        """Unless it was found out that this cannot be: that need not be found out again."""
+        return _WITHOUT not in self._text()
 
     def _order(self, *arguments: str) -> None:
         asked = ask(["systemctl", "--user", *arguments])

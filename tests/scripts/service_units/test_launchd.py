@@ -78,8 +78,9 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Launchd:
 def test_start_waits_for_what_is_ending(manager: Launchd, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers(bootout=[3], bootstrap=[5, 5, 0])
     monkeypatch.setattr(launchd, "ask", answers)
-    assert manager.write(SERVICE)
-    assert not manager.write(SERVICE)
+    assert not manager.holds(SERVICE)
+    manager.write(SERVICE)
+    assert manager.holds(SERVICE)
     assert manager.start() == []
     assert answers.asked[0] == ["bootout", f"gui/501/{LABEL}"]
     assert answers.asked[-1] == ["bootstrap", "gui/501", str(manager.file)]

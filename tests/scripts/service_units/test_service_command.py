@@ -36,9 +36,11 @@ class Manager:
     def read(self) -> Service | None:
         return self.installed
 
-    def write(self, service: Service) -> bool:
+    def holds(self, service: Service) -> bool:
+        return self.installed == service
+
+    def write(self, service: Service) -> None:
         self.installed = service
-        return True
 
     def start(self) -> list[str]:
         self.started += 1

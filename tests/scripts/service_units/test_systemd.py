@@ -160,10 +160,18 @@ def test_where_the_unit_is(tmp_path: Path, manager: Systemd) -> None:
 def test_start(manager: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers(show=managers.Asked(0, "0\n", ""))
     monkeypatch.setattr(systemd, "ask", answers)
-    assert manager.write(NASTY)
-    assert not manager.write(NASTY)
+    assert not manager.holds(NASTY)
+    manager.write(NASTY)
+    assert manager.holds(NASTY)
     assert manager.start() == []
     assert answers.asked[:3] == ["daemon-reload", f"enable {UNIT}", f"restart {UNIT}"]
+    assert manager.read() == NASTY
+
+
+def test_another_folder_makes_another_unit(manager: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager.write(NASTY)
+    monkeypatch.setattr("sys.executable", "/elsewhere/.venv/bin/python")
+    assert not manager.holds(NASTY)
     assert manager.read() == NASTY
 
 
@@ -183,7 +191,9 @@ def test_where_no_view_of_its_own_is_to_be_had(manager: Systemd, monkeypatch: py
     ]
     assert answers.asked[-2:] == ["daemon-reload", f"restart {UNIT}"]
     assert manager.read() == NASTY
-    assert not manager.write(NASTY), "what was found out once need not be found out again"
+    assert manager.holds(NASTY)
+    manager.write(NASTY)
+    assert "Protect" not in manager.file.read_text(), "what was found out once need not be found out again"
 
 
 def test_it_does_not_start(manager: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
