@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-import atheris  # type: ignore[import-not-found, unused-ignore]
+import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
 _PACKAGES = ["compression_engine", "conversations", "billing"]
 
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str]) -> int:
         from tests.fuzz.targets import TARGETS  # noqa: PLC0415 - what is imported here is instrumented
 
     if not arguments or arguments[0] not in TARGETS:
-        print(f"fuzz: name one of {', '.join(TARGETS)}", file=sys.stderr)
+        sys.stderr.write(f"fuzz: name one of {', '.join(TARGETS)}\n")
         return 2
     atheris.Setup([sys.argv[0], *arguments[1:]], TARGETS[arguments[0]])
     atheris.Fuzz()

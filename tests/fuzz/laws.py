@@ -19,7 +19,7 @@ _LINE_ENDS = re.compile(r"\r+(?=\n|\Z)")
 _OUTPUTS = ("function_call_output", "custom_tool_call_output", "local_shell_call_output", "shell_call_output")
 
 
-class Broken(AssertionError):
+class Broken(AssertionError):  # noqa: N818 - it says what is wrong
     """A law does not hold."""
 
 
@@ -58,7 +58,7 @@ def check_rewrite(raw: bytes, rewrite: Rewrite, wire_format: WireFormat, policy:
         changed[one.path] = loads(says)
     _hold(raw[ended:] == arrived[arrived_ended:], "what is behind the values stays")
     _check_changed(texts, changed, policy)
-    _check_restored(raw, arrived, wire_format, texts, changed)
+    _check_restored(arrived, wire_format, texts, changed)
 
 
 def messages_of(body: bytes, wire_format: WireFormat) -> list[Json]:
@@ -70,7 +70,8 @@ def messages_of(body: bytes, wire_format: WireFormat) -> list[Json]:
 def as_shown(text: str) -> str:
     """What has to come back of terminal output: stretches of it may have been reduced to this, each by itself."""
     plain = _LINE_ENDS.sub("", text)
-    return "".join(part if at % 2 else terminal.shown(part) for at, part in enumerate(reminders.split(plain)))
+    parts = enumerate(reminders.split(plain))
+    return _LINE_ENDS.sub("", "".join(part if at % 2 else terminal.shown(part) for at, part in parts))
 
 
 def _check_changed(texts: dict[tuple[str | int, ...], _Text], changed: dict[Any, str], policy: Policy) -> None:
@@ -81,7 +82,6 @@ def _check_changed(texts: dict[tuple[str | int, ...], _Text], changed: dict[Any,
 
 
 def _check_restored(
-    raw: bytes,
     arrived: bytes,
     wire_format: WireFormat,
     texts: dict[tuple[str | int, ...], _Text],
@@ -194,7 +194,6 @@ def _string(value: Json) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _hold(is_so: bool, law: str) -> None:  # noqa: FBT001 - it reads as a sentence
+def _hold(is_so: bool, law: str) -> None:
     if not is_so:
         raise Broken(law)
-

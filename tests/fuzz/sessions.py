@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from compression_engine import WireFormat
 from compression_engine.set_aside import key_of
@@ -101,12 +101,22 @@ class _Writer:
                 case 0:
                     text = text[:at]
                 case 1:
-                    text = text[:at] + self._source.bytes(6) + text[at:]
+                    text = text[:at] + self._source.some_bytes(6) + text[at:]
                 case 2:
                     text = text.replace(b'{"', b'{"content":5,"', 1)
                 case _:
                     text = text.replace(b'"content"', b'"cont\\u0065nt"', 1)
         return text
+
+
+class _Pair(NamedTuple):
+    """A call, the texts of its result, and whether that fails."""
+
+    use: str
+    name: str
+    inputs: Json
+    texts: list[str]
+    fails: bool
 
 
 class _Maker:
@@ -133,7 +143,10 @@ class _Maker:
 
     def _turn(self) -> list[Json]:
         if self.source.one_in(8):
-            return [{"role": "assistant", "content": "Done."}, {"role": "user", "content": self.source.of(("Go on.", "?"))}]
+            return [
+                {"role": "assistant", "content": "Done."},
+                {"role": "user", "content": self.source.of(("Go on.", "?"))},
+            ]
         pairs = [self._pair() for _ in range(1 + self.source.one_in(4))]
         match self.wire_format:
             case WireFormat.ANTHROPIC_MESSAGES:
@@ -143,58 +156,60 @@ class _Maker:
             case _:
                 return self._items(pairs)
 
-    def _pair(self) -> tuple[str, str, Json, list[str], bool]:
-        """Id, tool and inputs of a call, the texts of its result, and whether that fails."""
+    def _pair(self) -> _Pair:
         source = self.source
-        if self._ids and source.one_in(20):
-            use = source.of(self._ids)  # the service would not repeat one
-        else:
-            use = f"toolu_{len(self._ids)}"
+        # The service would not give an id twice.
+        use = source.of(self._ids) if self._ids and source.one_in(20) else f"toolu_{len(self._ids)}"
         self._ids.append(use)
         if self._keys and source.one_in(4):
             return self._recall(use)
         name = source.of(_TOOLS)
-        path = source.of(_PATHS)
-        inputs: Json = {"file_path": path}
-        match name:
-            case "Bash" | "shell":
-                inputs = {"command": source.of(_COMMANDS)}
-                if name == "shell":
-                    inputs = {"command": ["bash", "-lc", inputs["command"]]}
-            case "Read" | "read_file":
-                if source.one_in(4):
-                    inputs |= {"offset": source.of((1, 5, 0, 10**12, "3", None)), "limit": source.up_to(30)}
-            case "Write":
-                inputs["content"] = tool_output(source, use)
-            case "Edit":
-                inputs |= {"old_string": "a", "new_string": tool_output(source, use)}
-            case _:
-                inputs = {"pattern": "value", "anything": [1, {"deep": None}]}
-        if source.one_in(30):
-            inputs = source.of(_ODD)
+        inputs = source.of(_ODD) if source.one_in(30) else self._inputs(name, use)
         if self._texts and source.one_in(3):
             texts = [source.of(self._texts)]
         else:
             texts = [tool_output(source, use) for _ in range(1 + source.one_in(6))]
         self._texts += texts
         self._keys.append(key_of(use, "\n".join(texts)))
-        return use, name, inputs, texts, source.one_in(6)
+        return _Pair(use, name, inputs, texts, source.one_in(6))
 
-    def _recall(self, use: str) -> tuple[str, str, Json, list[str], bool]:
+    def _inputs(self, name: str, use: str) -> Json:
+        source = self.source
+        path = {"file_path": source.of(_PATHS)}
+        match name:
+            case "Bash" | "shell":
+                command = source.of(_COMMANDS)
+                return {"command": command if name == "Bash" else ["bash", "-lc", command]}
+            case "Read" | "read_file" if source.one_in(4):
+                return path | {"offset": source.of((1, 5, 0, 10**12, "3", None)), "limit": source.up_to(30)}
+            case "Write":
+                return path | {"content": tool_output(source, use)}
+            case "Edit":
+                return path | {"old_string": "a", "new_string": tool_output(source, use)}
+            case "Grep" | "mcp__x__y":
+                return {"pattern": "value", "anything": [1, {"deep": None}]}
+            case _:
+                return path
+
+    def _recall(self, use: str) -> _Pair:
         source = self.source
         key = source.of(self._keys) if not source.one_in(6) else "0f3a5b7c9d1e2f40516273849a5b6c7d"
-        path = source.of((".foundry-compress/{}.txt", "/home/dev/.foundry-compress/{}.txt", "C:\\x\\.foundry-compress\\{}.txt"))
+        path = source.of(
+            (".foundry-compress/{}.txt", "/home/dev/.foundry-compress/{}.txt", "C:\\x\\.foundry-compress\\{}.txt")
+        )
         path = path.format(key)
         answer = source.of(_ANSWERS).format(path)
         if source.one_in(4):
             answer += "\n<system-reminder>\nShort.\n</system-reminder>"
         if source.one_in(3):
-            command = source.of(("cat {}", "head -n 3 {}", "tail -n 2 {}", "sed -n 2,4p {}", "cat {} | head", "cat '{}'"))
-            return use, "Bash", {"command": command.format(path)}, [answer], True
+            command = source.of(
+                ("cat {}", "head -n 3 {}", "tail -n 2 {}", "sed -n 2,4p {}", "cat {} | head", "cat '{}'")
+            )
+            return _Pair(use, "Bash", {"command": command.format(path)}, [answer], fails=True)
         inputs: Json = {"file_path": path}
         if source.one_in(3):
             inputs |= {"offset": source.up_to(12), "limit": source.up_to(12)}
-        return use, "Read", inputs, [answer], not source.one_in(4)
+        return _Pair(use, "Read", inputs, [answer], not source.one_in(4))
 
     def _content(self, texts: list[str], kind: str = "text") -> Json:
         source = self.source
@@ -211,7 +226,7 @@ class _Maker:
             blocks.insert(0, source.of(_ODD))
         return blocks
 
-    def _anthropic(self, pairs: list[tuple[str, str, Json, list[str], bool]]) -> list[Json]:
+    def _anthropic(self, pairs: list[_Pair]) -> list[Json]:
         source = self.source
         uses = [{"type": "tool_use", "id": use, "name": name, "input": inputs} for use, name, inputs, _, _ in pairs]
         results: list[Json] = []
@@ -231,21 +246,27 @@ class _Maker:
             results.reverse()
         return [{"role": "assistant", "content": uses}, {"role": "user", "content": results}]
 
-    def _chat(self, pairs: list[tuple[str, str, Json, list[str], bool]]) -> list[Json]:
+    def _chat(self, pairs: list[_Pair]) -> list[Json]:
         calls = [
             {"id": use, "type": "function", "function": {"name": name, "arguments": json.dumps(inputs)}}
             for use, name, inputs, _, _ in pairs
         ]
-        results = [{"role": "tool", "tool_call_id": use, "content": self._content(texts)} for use, _, _, texts, _ in pairs]
+        results = [
+            {"role": "tool", "tool_call_id": use, "content": self._content(texts)} for use, _, _, texts, _ in pairs
+        ]
         if self.source.one_in(12):
-            use, name, inputs, texts, _ = pairs[0]
+            _, name, inputs, texts, _ = pairs[0]
             return [
-                {"role": "assistant", "content": None, "function_call": {"name": name, "arguments": json.dumps(inputs)}},
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "function_call": {"name": name, "arguments": json.dumps(inputs)},
+                },
                 {"role": "function", "name": name, "content": self._content(texts)},
             ]
         return [{"role": "assistant", "content": None, "tool_calls": calls}, *results]
 
-    def _items(self, pairs: list[tuple[str, str, Json, list[str], bool]]) -> list[Json]:
+    def _items(self, pairs: list[_Pair]) -> list[Json]:
         out: list[Json] = []
         if self.source.one_in(4):
             out.append({"type": "reasoning", "id": "rs", "summary": []})
@@ -253,7 +274,11 @@ class _Maker:
             arguments = json.dumps(inputs)
             match self.source.up_to(7):
                 case 0:
-                    shell = {"type": "local_shell_call", "call_id": use, "action": {"command": ["bash", "-lc", "cat a.py"]}}
+                    shell = {
+                        "type": "local_shell_call",
+                        "call_id": use,
+                        "action": {"command": ["bash", "-lc", "cat a.py"]},
+                    }
                     out += [shell, {"type": "local_shell_call_output", "id": use, "output": texts[0]}]
                 case 1:
                     shell = {"type": "shell_call", "call_id": use, "action": {"commands": ["cat a.py"]}}

@@ -26,7 +26,7 @@ class Source:
 
     def up_to(self, most: int) -> int:
         """From 0 to `most`."""
-        number = self.byte() if most < 256 else self.byte() * 256 + self.byte()  # noqa: PLR2004 - a byte
+        number = self.byte() if most < 256 else self.byte() * 256 + self.byte()
         return number % (most + 1)
 
     def one_in(self, times: int) -> bool:
@@ -37,7 +37,7 @@ class Source:
         """One of them."""
         return choices[self.up_to(len(choices) - 1)]
 
-    def bytes(self, most: int) -> bytes:
+    def some_bytes(self, most: int) -> bytes:
         """At most so many, as they come."""
         count = self.up_to(most)
         taken = self._data[self._at : self._at + count]
@@ -46,7 +46,7 @@ class Source:
 
     def text(self, most: int) -> str:
         """At most so many characters, of which some are odd; surrogates may stand alone."""
-        return self.bytes(most).decode("utf-8", "surrogateescape")
+        return self.some_bytes(most).decode("utf-8", "surrogateescape")
 
     def rest(self) -> bytes:
         """All that is left."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from compression_engine import statements
 from tests.fuzz.source import Source
@@ -42,7 +43,18 @@ _FACTS = (
     "JSON, one line",
     "^ for the url of the object",
 )
-_TERMINAL = ("\x1b[31m", "\x1b[0m", "\x1b[2K", "\x1b[1G", "\r", "\x1b]0;title\x07", "\x1b[", "\x08", "\x1b[K", "\x1b[1A")
+_TERMINAL = (
+    "\x1b[31m",
+    "\x1b[0m",
+    "\x1b[2K",
+    "\x1b[1G",
+    "\r",
+    "\x1b]0;title\x07",
+    "\x1b[",
+    "\x08",
+    "\x1b[K",
+    "\x1b[1A",
+)
 _REMINDERS = ("<system-reminder>", "</system-reminder>", "<system-reminder>\nShort.\n</system-reminder>")
 _MOST = 9_000
 
@@ -61,38 +73,21 @@ def tool_output(source: Source, tool_use_id: str) -> str:
 
 
 def _part(source: Source, tool_use_id: str) -> str:
-    match source.up_to(15):
-        case 0 | 1:
-            return _numbered(source)
-        case 2:
-            return _lines(source)
-        case 3:
-            return _hits(source)
-        case 4:
-            return _document(source)
-        case 5:
-            return source.of(_ENDS[:5]).join([_line(source, 0)] * source.up_to(40))
-        case 6:
-            return "".join(source.of((source.of(_TERMINAL), _line(source, at))) for at in range(source.up_to(20)))
-        case 7:
-            return source.of(_REMINDERS)
-        case 8:
-            return source.of(_STATEMENTS)
-        case 9:
-            return source.text(60)
-        case 10:
-            facts = "; ".join(source.of(_FACTS) for _ in range(1 + source.up_to(2)))
-            return f"[view {source.of(('000000', statements.code_for(tool_use_id)))}: {facts}]\n{_lines(source)}"
-        case 11:
-            return "Exit code 1\n" + _lines(source)
-        case 12:
-            return _like_lines(source)
-        case 13:
-            return source.of(("[", '{"a":', "[[", "x ", "\n", "[1,", '"', "\\", "a:1:", "* ")) * source.up_to(200)
-        case 14:
-            return _diff(source)
-        case _:
-            return "Wasted call — file unchanged since your last Read."
+    kind = source.up_to(len(_PARTS) + 1)
+    return _PARTS[kind](source) if kind < len(_PARTS) else _forged(source, tool_use_id)
+
+
+def _forged(source: Source, tool_use_id: str) -> str:
+    facts = "; ".join(source.of(_FACTS) for _ in range(1 + source.up_to(2)))
+    return f"[view {source.of(('000000', statements.code_for(tool_use_id)))}: {facts}]\n{_lines(source)}"
+
+
+def _repeated(source: Source) -> str:
+    return source.of(_ENDS[:5]).join([_line(source, 0)] * source.up_to(40))
+
+
+def _screen(source: Source) -> str:
+    return "".join(source.of((source.of(_TERMINAL), _line(source, at))) for at in range(source.up_to(20)))
 
 
 def _line(source: Source, at: int) -> str:
@@ -142,7 +137,9 @@ def _like_lines(source: Source) -> str:
 
 
 def _diff(source: Source) -> str:
-    return "\n".join(("--- a/x.py", "+++ b/x.py", "@@ -1,3 +1,4 @@", *(f"{'+- '[at % 3]}x{at}" for at in range(source.up_to(20)))))
+    return "\n".join(
+        ("--- a/x.py", "+++ b/x.py", "@@ -1,3 +1,4 @@", *(f"{'+- '[at % 3]}x{at}" for at in range(source.up_to(20))))
+    )
 
 
 def _document(source: Source) -> str:
@@ -151,7 +148,9 @@ def _document(source: Source) -> str:
         rows = [rows[0]] * len(rows)
     elif not source.one_in(3):
         keys = [source.of(_WORDS[:6]) for _ in range(1 + source.up_to(4))]
-        rows = [{key: f"https://x.example/{at}" if key == "src/a.py" else at for key in keys} for at in range(len(rows))]
+        rows = [
+            {key: f"https://x.example/{at}" if key == "src/a.py" else at for key in keys} for at in range(len(rows))
+        ]
     match source.up_to(4):
         case 0:
             text = json.dumps(rows)
@@ -170,20 +169,23 @@ def _document(source: Source) -> str:
 
 
 def _value(source: Source, depth: int) -> object:
-    match source.up_to(9):
-        case 0:
-            return source.byte()
-        case 1:
-            return source.of(_WORDS)
-        case 2:
-            return source.of((None, True, False, 1.5, -0.0, 1e300, 10**25, float("nan")))
-        case 3 if depth < 3:
+    if source.one_in(4) and depth < _DEEPEST:
+        if source.one_in(2):
             return [_value(source, depth + 1) for _ in range(source.up_to(4))]
-        case 4 if depth < 3:
-            return {source.of(_WORDS): _value(source, depth + 1) for _ in range(source.up_to(4))}
-        case 5:
-            return f"https://x.example/{source.up_to(3)}"
-        case 6:
-            return source.text(8)
-        case _:
-            return {"id": source.byte(), "name": source.of(_WORDS)}
+        return {source.of(_WORDS): _value(source, depth + 1) for _ in range(source.up_to(4))}
+    made = ({"id": source.byte(), "name": source.of(_WORDS)}, source.of(_WORDS), source.of(_SCALARS), source.text(8))
+    return source.of((*made, f"https://x.example/{source.up_to(3)}", source.byte()))
+
+
+_BRACKETS = ("[", '{"a":', "[[", "x ", "\n", "[1,", '"', "\\", "a:1:", "* ")
+_DEEPEST = 3
+_SCALARS = (None, True, False, 1.5, -0.0, 1e300, 10**25, float("nan"))
+_PARTS: tuple[Callable[[Source], str], ...] = (
+    *(_numbered, _numbered, _lines, _hits, _document, _repeated, _screen, _like_lines, _diff),
+    lambda source: source.of(_REMINDERS),
+    lambda source: source.of(_STATEMENTS),
+    lambda source: source.text(60),
+    lambda source: "Exit code 1\n" + _lines(source),
+    lambda source: source.of(_BRACKETS) * source.up_to(200),
+    lambda _: "Wasted call — file unchanged since your last Read.",
+)
