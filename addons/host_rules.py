@@ -176,6 +176,11 @@ class Scope:
         """The host names for which a certificate authority must be able to vouch, beside Foundry's domains."""
         return (*self.extra_hosts, *(host for named in self.providers for host in provider_hosts.hosts(named)))
 
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """One host of each that a person named."""
+        return (*self.extra_hosts, *(provider_hosts.hosts(named)[0] for named in self.providers))
+
     def includes(self, host: str) -> bool:
         """Whether connections to `host` (a port may follow it) are looked into."""
         return is_foundry_host(host, self.extra_hosts) or self.provider(host) != ""

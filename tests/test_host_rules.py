@@ -222,6 +222,8 @@ def test_what_is_in_scope_is_what_may_be_vouched_for() -> None:
     assert scope.names[0] == "gate.example"
     assert len(set(scope.names)) == len(scope.names)
     assert Scope().names == ()
+    assert scope.examples == ("gate.example", "api.anthropic.com", *scope.examples[2:])
+    assert set(scope.examples) <= set(scope.names)
 
 
 def test_a_scope_for_a_person() -> None:
