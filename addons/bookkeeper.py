@@ -25,7 +25,8 @@ from billing.usage_tap import UsageTap
 from compression_engine import tokens
 from foundry_options import Mode
 from host_rules import Endpoint
-from treatment import REWRITTEN, Treatment
+from outcomes import REWRITTEN
+from treatment import Treatment
 
 __all__ = ["Bookkeeper", "Pending", "Warm", "session_of"]
 

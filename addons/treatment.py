@@ -12,35 +12,24 @@ from compression_engine import NO_RESULTS, SET_ASIDE, Counts, Outcome, ResultCha
 from conversations import Decision, Standing
 from engine_worker import EngineFailure, EngineWorker
 from notices import Notices
+from outcomes import (
+    FAILED,
+    HOLDOUT,
+    OBSERVED,
+    OFF,
+    REWRITTEN,
+    SIGNED,
+    STREAMED,
+    UNKNOWN_FORMAT,
+    UNREADABLE_ENCODING,
+)
 
-__all__ = [
-    "FAILED",
-    "HOLDOUT",
-    "OBSERVED",
-    "OFF",
-    "REWRITTEN",
-    "SIGNED",
-    "STREAMED",
-    "UNKNOWN_FORMAT",
-    "UNREADABLE_ENCODING",
-    "Treatment",
-    "treat",
-]
-
-REWRITTEN = Outcome.REWRITTEN.value
-OBSERVED = "observed"  # would have been rewritten
-HOLDOUT = "holdout"  # one of those that are left alone, for comparison
-OFF = "off"  # the mode was switched off, and the conversation had not been rewritten, or is not any more
-FAILED = "failed"
-SIGNED = "signed"  # or with a hash of its body
-STREAMED = "streamed"
-UNKNOWN_FORMAT = "unknown-format"
-UNREADABLE_ENCODING = "unreadable-encoding"
+__all__ = ["OFF", "SIGNED", "UNKNOWN_FORMAT", "Treatment", "treat"]
 
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """`outcome` is one of this module's constants or an `Outcome` of the engine.
+    """`outcome` is one of those in `outcomes`.
 
     `body` is what to send instead, None where the client's own bytes go out. Bytes are those of the body before content
     encoding, 0 where it could not be read. `changes` are those of all results in the body, `counts` count them. In mode

@@ -25,10 +25,10 @@ from billing.entry import Ending, Entry
 from billing.last_request import Last, Mark, remembered
 from billing.prices import Prices, Ratios
 from billing.usage import Usage
+from outcomes import OBSERVED, REWRITTEN
 
 __all__ = ["Account", "Accounts"]
 
-_REWRITTEN, _OBSERVED = "rewritten", "observed"
 _MOST_CONVERSATIONS = 4_000
 
 
@@ -80,8 +80,8 @@ class Accounts:
             self.calibration.learn(before.entry, entry)
         factor = self.calibration.factor(entry.deployment, entry.model).value
         ratios = self._prices.ratios(entry.deployment, entry.model, entry.endpoint, usage.input)
-        observes = entry.outcome == _OBSERVED
-        removed = entry.tokens_before - entry.tokens_after if observes or entry.outcome == _REWRITTEN else 0
+        observes = entry.outcome == OBSERVED
+        removed = entry.tokens_before - entry.tokens_after if observes or entry.outcome == REWRITTEN else 0
         if before is not None and removed:
             before = before.seen_as(observes=observes)
         health = health_of(entry, before, ratios) if before is not None else None

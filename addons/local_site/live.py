@@ -13,7 +13,7 @@ from billing.accounts import Account
 from billing.entry import Entry
 from billing.prices import Prices
 from billing.usage import Usage
-from treatment import OBSERVED, REWRITTEN
+from outcomes import OBSERVED, REWRITTEN
 
 __all__ = ["BUCKETS", "MINUTE", "OTHERS", "Live", "Point"]
 

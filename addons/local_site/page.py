@@ -17,7 +17,8 @@ from local_site import documents
 from local_site.chart import Chart, chart, svg
 from local_site.live import Point
 from local_site.verdict import Verdict
-from local_site.words import CAUSES, NOTHING, OUTCOMES, amount, money, percent, things, what_was_done
+from local_site.words import CAUSES, NOTHING, amount, money, percent, things, what_was_done
+from outcomes import words
 
 __all__ = ["SHOWN_REQUESTS", "page"]
 
@@ -281,8 +282,8 @@ def _cache(stats: Mapping[str, object]) -> Iterable[Sequence[str]]:
 def _outcomes(stats: Mapping[str, object]) -> Iterable[Sequence[str]]:
     outcomes = documents.mapping(stats, "outcomes")
     for outcome in sorted(outcomes, key=lambda name: -documents.number(outcomes, name)):
-        words = OUTCOMES.get(outcome, outcome)
-        yield _text(words[:1].upper() + words[1:], 200), f"{documents.count(outcomes, outcome):,}"
+        said = words(outcome)
+        yield _text(said[:1].upper() + said[1:], 200), f"{documents.count(outcomes, outcome):,}"
 
 
 def _deployments(stats: Mapping[str, object]) -> Iterable[Sequence[str]]:

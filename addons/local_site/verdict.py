@@ -11,8 +11,8 @@ from billing.accounts import Account
 from billing.entry import Ending
 from foundry_options import Mode
 from local_site import documents
-from local_site.words import OUTCOMES, things
-from treatment import HOLDOUT, OBSERVED, OFF, REWRITTEN
+from local_site.words import things
+from outcomes import HOLDOUT, OBSERVED, OFF, REWRITTEN, words
 
 __all__ = ["State", "Verdict", "judge"]
 
@@ -95,8 +95,7 @@ def _lines(state: State, stats: Mapping[str, object], last: Sequence[Account]) -
     outcomes = Counter(account.entry.outcome for account in last)
     for outcome, number in outcomes.most_common():
         if outcome not in _AT_WORK:
-            reason = OUTCOMES.get(outcome, outcome)
-            lines.append(f"{things(number, 'request')} of the last {len(last)} {reason}.")
+            lines.append(f"{things(number, 'request')} of the last {len(last)} {words(outcome)}.")
     if lost := documents.count(stats, "ledger_lost"):
         lines.append(f"{things(lost, 'request')} could not be written into the ledger; the report will lack them.")
     problems = stats.get("problems")

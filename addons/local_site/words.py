@@ -6,27 +6,12 @@ from collections.abc import Mapping
 
 from billing.accounts import Account
 from billing.entry import Ending
+from outcomes import words
 
-__all__ = ["CAUSES", "NOTHING", "OUTCOMES", "amount", "money", "percent", "things", "what_was_done"]
+__all__ = ["CAUSES", "NOTHING", "amount", "money", "percent", "things", "what_was_done"]
 
 NOTHING = "–"  # noqa: RUF001 - a dash, as tables have it
 """What stands where there is no figure."""
-
-OUTCOMES: Mapping[str, str] = {
-    "rewritten": "made smaller",
-    "observed": "would have been made smaller (mode observe)",
-    "nothing-to-do": "nothing in it could be written in fewer tokens",
-    "holdout": "left alone, for comparison",
-    "off": "passed through: the mode was switched off",
-    "not-understood": "passed through: its body is not of the shape that its format has",
-    "stopped": "passed through: more was new in it than there was time for",
-    "unknown-format": "passed through: its path is not known",
-    "unreadable-encoding": "passed through: its content encoding cannot be read",
-    "signed": "passed through: a signature or a hash covers its body",
-    "streamed": "passed through: mitmproxy sent it on before it was complete (stream_large_bodies)",
-    "failed": "passed through: the addon made a mistake",
-}
-"""What became of a request, by `Entry.outcome`."""
 
 CAUSES: Mapping[str, str] = {
     "hit": "Read as expected",
@@ -78,7 +63,7 @@ def things(number: int, noun: str) -> str:
 def what_was_done(account: Account) -> str:
     """What became of one request."""
     entry = account.entry
-    parts = [OUTCOMES.get(entry.outcome, entry.outcome or NOTHING)]
+    parts = [words(entry.outcome) or NOTHING]
     if entry.set_aside:
         parts.append(f"{things(entry.set_aside, 'old result')} set aside")
     if entry.recalled:

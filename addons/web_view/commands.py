@@ -14,7 +14,7 @@ from mitmproxy.exceptions import CommandError
 from mitmproxy.types import Path as PathArgument
 
 from compression_engine import Outcome, statements
-from treatment import REWRITTEN
+from outcomes import REWRITTEN
 from web_view.export import exported, write_private
 from web_view.marks import OUTCOME
 from web_view.pairs import Pair, Pairs

@@ -6,7 +6,8 @@ from mitmproxy import contentviews
 from mitmproxy.http import HTTPFlow
 from mitmproxy.master import Master
 
-from treatment import REWRITTEN, Treatment
+from outcomes import REWRITTEN
+from treatment import Treatment
 from web_view.conversation_view import ConversationView
 from web_view.marks import mark
 from web_view.pairs import Pair, Pairs

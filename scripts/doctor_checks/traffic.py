@@ -7,32 +7,18 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+import outcomes
 from billing.entry import Entry
 from billing.ledger import LEDGER_FILE
 from billing.ledger_reader import LedgerError, LedgerReader
 from doctor_checks.finding import Finding, failed, ok, skipped, warning
 from doctor_checks.request import BODY
+from outcomes import REWRITTEN
 
-__all__ = ["REASONS", "check", "judge"]
+__all__ = ["check", "judge"]
 
 NAME = "last hour"
 HOUR = 3600.0
-REWRITTEN = "rewritten"
-
-REASONS: dict[str, tuple[str, str]] = {
-    "nothing-to-do": ("no tool result in it could be written in fewer tokens", ""),
-    "stopped": ("more was new in it than there was time for", "see foundry_budget_ms"),
-    "not-understood": ("the body is not of the shape that its format has", "look for an update of this project"),
-    "unknown-format": ("the path is not known", "check the path in ANTHROPIC_FOUNDRY_BASE_URL"),
-    "unreadable-encoding": ("the body's content encoding cannot be undone", ""),
-    "signed": ("a signature or a hash covers the body", "look in the proxy's log for what to set in the client"),
-    "streamed": ("the body was sent on before the addon saw it", "unset mitmproxy's option stream_large_bodies"),
-    "observed": ("the mode is observe, which measures and changes nothing", "give it another foundry_mode"),
-    "holdout": ("the conversation is one of those that are left alone for comparison", ""),
-    "off": ("the mode was switched off", "give it another foundry_mode"),
-    "failed": ("the addon made a mistake", "report what the proxy's log says of it"),
-}
-"""What an entry's outcome means in plain words, and what to do about it."""
 
 
 def check(state_dir: Path, now: float) -> Finding:
@@ -64,9 +50,8 @@ def judge(entries: Sequence[Entry]) -> Finding:
     why_not = Counter(entry.outcome for entry in answered if entry.outcome != REWRITTEN)
     if not smaller:
         outcome, count = why_not.most_common(1)[0]
-        reason, remedy = REASONS.get(outcome, (outcome, ""))
-        detail = f"{_requests(len(answered))}, none made smaller; of {count} the reason is: {reason}"
-        return warning(NAME, detail, remedy)
+        detail = f"{_requests(len(answered))}, none made smaller; of {count} the reason is: {outcomes.reason(outcome)}"
+        return warning(NAME, detail, outcomes.remedy(outcome))
     tokens = sum(entry.tokens_before - entry.tokens_after for entry in answered if entry.outcome == REWRITTEN)
     others = "".join(f"; {count} {outcome}" for outcome, count in why_not.most_common())
     return ok(NAME, f"{_requests(len(answered))}, {smaller} made smaller by {tokens:,} o200k_base tokens{others}")

@@ -14,6 +14,7 @@ from billing.cache_health import Lifetime, lifetimes
 from billing.calibration import Calibration
 from billing.entry import Change, Entry
 from billing.prices import Price, Prices
+from outcomes import OBSERVED, REWRITTEN
 from report_savings.figures import (
     SOMETHING_ELSE,
     Cause,
@@ -34,7 +35,7 @@ from report_savings.projects import UNKNOWN
 
 __all__ = ["add_up"]
 
-_SEEN_AS_RESULTS = frozenset({"rewritten", "observed"})  # the outcomes whose changes tell of results
+_SEEN_AS_RESULTS = frozenset({REWRITTEN, OBSERVED})  # the outcomes whose changes tell of results
 _COUNTS = ("results", "errors", "rereads", "set_aside", "recalled")
 
 

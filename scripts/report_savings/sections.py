@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 
+import outcomes
 from report_savings.figures import Content, Cost, Deployment, Figures, Kept, Money, Row, Tally
-from report_savings.words import ENDINGS, OUTCOMES, amount, count, duration, money, ms, percent, plain
+from report_savings.words import NOTHING, amount, count, duration, ending, money, ms, percent
 
 __all__ = ["Column", "Section", "Table", "costs_of", "headline", "notes", "period", "sections"]
 
@@ -125,11 +126,11 @@ def sections(figures: Figures) -> Iterator[Section]:
     if figures.tools:
         yield Section("By tool", (_CONTENT,), _content(figures.tools, "tool"))
         yield Section("By kind of content", (), _content(figures.kinds, "kind"))
-    yield Section("What was done, and why nothing", (), _tallies(figures.outcomes, "request", OUTCOMES))
+    yield Section("What was done, and why nothing", (), _tallies(figures.outcomes, "request", outcomes.words))
     yield Section("Prompt cache", tuple(_health(figures)), _causes(figures))
     yield Section("Results", tuple(_results(figures)))
     yield Section("Time added", (_waiting(figures),))
-    yield Section("How requests ended", (), _tallies(figures.endings, "ending", ENDINGS))
+    yield Section("How requests ended", (), _tallies(figures.endings, "ending", ending))
     if figures.evidence is not None:
         yield Section("Holdout", tuple(_arms(figures)), _comparisons(figures))
 
@@ -248,12 +249,13 @@ def _content(rows: Sequence[Content], title: str) -> Table:
     )
 
 
-def _tallies(tallies: Sequence[Tally], title: str, words: Mapping[str, str]) -> Table:
+def _tallies(tallies: Sequence[Tally], title: str, words: Callable[[str], str]) -> Table:
     requests = sum(tally.requests for tally in tallies)
     return Table(
         (Column(title, is_name=True), Column("requests"), Column("share")),
         tuple(
-            (plain(tally.name, words), count(tally.requests), percent(tally.requests / requests)) for tally in tallies
+            (words(tally.name) or NOTHING, count(tally.requests), percent(tally.requests / requests))
+            for tally in tallies
         ),
     )
 

@@ -5,26 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-__all__ = ["ENDINGS", "OUTCOMES", "amount", "count", "duration", "money", "ms", "percent", "plain", "visible"]
+__all__ = ["ENDINGS", "NOTHING", "amount", "count", "duration", "ending", "money", "ms", "percent", "visible"]
 
 NOTHING = "-"
 """What stands where there is no figure."""
-
-OUTCOMES: Mapping[str, str] = {
-    "rewritten": "made smaller",
-    "observed": "would have been made smaller: the mode is observe, which changes nothing",
-    "nothing-to-do": "no tool result in it could be written in fewer tokens",
-    "holdout": "left alone for comparison (holdout)",
-    "off": "the mode was switched off",
-    "stopped": "more was new in it than there was time for",
-    "not-understood": "the body is not of the shape that its format has",
-    "unknown-format": "the path is not known",
-    "unreadable-encoding": "the body's content encoding could not be undone",
-    "signed": "a signature or a hash covers the body",
-    "streamed": "the body was sent on before the addon saw it",
-    "failed": "the addon made a mistake; the client's own bytes went out",
-}
-"""What became of a request, by `Entry.outcome`."""
 
 ENDINGS: Mapping[str, str] = {
     "complete": "answered to the end",
@@ -91,9 +75,9 @@ def duration(seconds: float) -> str:
     return f"{value:.1f}".removesuffix(".0") + f" {unit}"
 
 
-def plain(code: str, words: Mapping[str, str]) -> str:
-    """What `code` means; itself if that is not known."""
-    return words.get(code, code or NOTHING)
+def ending(code: str) -> str:
+    """How a request ended; `code` itself if that is not known."""
+    return ENDINGS.get(code, code)
 
 
 def visible(text: str) -> str:

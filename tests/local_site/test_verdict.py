@@ -46,7 +46,7 @@ def test_passing_through_and_why() -> None:
     recent = [account(outcome="streamed"), account(outcome="unknown-format"), account(outcome="streamed")]
     state, headline, lines = _judge(*recent)
     assert (state, headline) == (State.PASSING, "Passing through: the last 3 requests went out as they came.")
-    assert lines[0].startswith("2 requests of the last 3 passed through: mitmproxy sent it on")
+    assert lines[0].startswith("2 requests of the last 3 passed through: it was sent on")
     assert lines[1] == "1 request of the last 3 passed through: its path is not known."
 
 

@@ -7,8 +7,9 @@ from mitmproxy.flowfilter import match
 from mitmproxy.io import FlowReader, FlowWriter
 
 from compression_engine import SET_ASIDE, Outcome, ResultChange
+from outcomes import FAILED, HOLDOUT, OFF, STREAMED, UNKNOWN_FORMAT, UNREADABLE_ENCODING
 from tests.web_view.flows import made_flow
-from treatment import FAILED, HOLDOUT, OFF, STREAMED, UNKNOWN_FORMAT, UNREADABLE_ENCODING, Treatment
+from treatment import Treatment
 from web_view.marks import mark
 
 CHANGES = (ResultChange("numbered", 1500, 200, "Read"), ResultChange(SET_ASIDE, 100, 20, "Bash"))

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import treatment
+import outcomes
 from billing.entry import Change, Ending, Entry
 from billing.ledger import LEDGER_FILE, Ledger
-from compression_engine import Outcome
 from doctor_checks import traffic
 from doctor_checks.finding import Verdict
 from tests.billing.entries import entry as made_up_entry
@@ -45,19 +44,13 @@ def test_the_doctor_s_own_requests_do_not_count() -> None:
     assert traffic.judge([entry("not-understood", 401, size=2)]).verdict is Verdict.SKIPPED
 
 
-@pytest.mark.parametrize("outcome", traffic.REASONS)
+@pytest.mark.parametrize("outcome", outcomes.MEANINGS.keys() - {outcomes.REWRITTEN})
 def test_none_was_made_smaller_and_it_is_said_why(outcome: str) -> None:
     found = traffic.judge([entry(outcome), entry(outcome), entry("failed")])
     assert found.verdict is Verdict.WARNING
-    reason, remedy = traffic.REASONS[outcome]
-    assert reason in found.detail
-    assert found.remedy == remedy
+    assert outcomes.reason(outcome) in found.detail
+    assert found.remedy == outcomes.remedy(outcome)
     assert found.detail.startswith("3 requests, none made smaller; of ")
-
-
-def test_every_outcome_has_its_words() -> None:
-    words = {getattr(treatment, name) for name in treatment.__all__ if name.isupper()}
-    assert set(traffic.REASONS) == (words | set(Outcome)) - {Outcome.REWRITTEN}
 
 
 def test_an_outcome_of_a_later_version_is_told_as_it_is() -> None:

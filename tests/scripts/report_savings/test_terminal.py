@@ -54,7 +54,7 @@ def test_the_whole_report() -> None:
         "numbered",
     ):
         assert part in text
-    assert "no tool result in it could be written in fewer tokens 1 10.0%" in text
+    assert "nothing in it could be written in fewer tokens 1 10.0%" in text
     assert "of-a-later-version 1 10.0%" in text
     assert "6 requests should have found the prompt cache warm; 6 (100.0%) read what was there (measured)." in text
     assert "Half of the requests waited 4.0 ms or less for the addon" in text

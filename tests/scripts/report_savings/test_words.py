@@ -5,20 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.entry import Ending
-from compression_engine import Outcome
-from report_savings.words import ENDINGS, OUTCOMES, amount, count, duration, money, ms, percent, plain, visible
-from treatment import FAILED, HOLDOUT, OBSERVED, OFF, STREAMED, UNKNOWN_FORMAT, UNREADABLE_ENCODING
+from report_savings.words import ENDINGS, amount, count, duration, ending, money, ms, percent, visible
 
 
-def test_every_outcome_and_ending_has_words() -> None:
-    ours = {FAILED, HOLDOUT, OBSERVED, OFF, STREAMED, UNKNOWN_FORMAT, UNREADABLE_ENCODING}
-    assert set(OUTCOMES) == ours | set(Outcome)
+def test_every_ending_has_words_and_what_has_none_stands_for_itself() -> None:
     assert set(ENDINGS) == set(Ending)
-
-
-def test_what_has_no_words_stands_for_itself() -> None:
-    assert plain("of-a-later-version", OUTCOMES) == "of-a-later-version"
-    assert plain("", OUTCOMES) == "-"
+    assert ending("cut") == ENDINGS["cut"]
+    assert ending("of-a-later-version") == "of-a-later-version"
 
 
 @pytest.mark.parametrize(
