@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from demo.answers import Answer, Refusal, not_found
@@ -22,10 +22,10 @@ _LAST_WORD = Answer(("Done.",))
 class Foundry(StandIn):
     """Answers turn after turn of each conversation with what `script` says; conversations differ in their first text.
 
-    A request that asks for a model named `missing` is refused.
+    What is said may depend on the request. One that asks for a model named `missing` is refused.
     """
 
-    def __init__(self, script: list[Answer]) -> None:
+    def __init__(self, script: Sequence[Answer | Callable[[Request], Answer]]) -> None:
         super().__init__(self._answer)
         self._said = script
 
@@ -62,7 +62,8 @@ class Foundry(StandIn):
             error = {"code": "DeploymentNotFound", "message": "The API deployment for this resource does not exist."}
             return Refusal(404, json.dumps({"error": error}).encode())
         due = self._turn(request)
-        return self._said[due] if due < len(self._said) else _LAST_WORD
+        said = self._said[due] if due < len(self._said) else _LAST_WORD
+        return said if isinstance(said, Answer) else said(request)
 
     def _turn(self, request: Request) -> int:
         return turn(request.json)
@@ -76,8 +77,8 @@ def turn(body: dict[str, Any]) -> int:
     if before is not None:
         return int(str(before).rpartition("_")[2]) + 1
     items = body["input"] if isinstance(body["input"], list) else []
-    results = [item.get("type") == "function_call_output" for item in items]
-    return sum(here and not before for before, here in zip([False, *results], results, strict=False))
+    answers = [item.get("type") == "function_call" or item.get("role") == "assistant" for item in items]
+    return sum(here and not before for before, here in zip([False, *answers], answers, strict=False))
 
 
 def _identity(body: dict[str, Any], number: int) -> str:

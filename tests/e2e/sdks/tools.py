@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 __all__ = ["INSTRUCTIONS", "PARAMETERS", "question", "run"]
@@ -27,8 +28,14 @@ def question(variant: str) -> str:
 
 def run(name: str, inputs: dict[str, Any]) -> str:
     """What a tool answers."""
+    if name == "read_file" and not inputs["path"].endswith(".py"):
+        return f"Error: no such file: {inputs['path']}"
     if name == "read_file":
         return "\n".join(f"{number:6}\t{line}" for number, line in enumerate(_source(inputs["path"]), 1))
+    if inputs["command"].startswith("cat "):
+        return "\n".join(_source(inputs["command"].removeprefix("cat ")))
+    if inputs["command"] == "ls":
+        return "\n".join(hashlib.sha256(b"%d" % number).hexdigest() for number in range(40))
     warnings = ["WARN the queue is full"] * 60
     return "\n".join([f"$ {inputs['command']}", *warnings, '✓ 60 checks, 1 «odd» one: \\d+\t"quoted"', ""])
 
