@@ -393,13 +393,16 @@ def test_commands_that_the_client_runs(launch: Launch, stand_in: StandIn) -> Non
     assert set(company.seen) == {HOST, "elsewhere.example"}
 
 
-def test_where_no_proxy_meant_foundry_it_is_reached_directly(launch: Launch, stand_in: StandIn) -> None:
+@pytest.mark.parametrize(("name", "entries"), [("NO_PROXY", "localhost"), ("no_proxy", "*")])
+def test_where_no_proxy_meant_foundry_it_is_reached_directly(
+    name: str, entries: str, launch: Launch, stand_in: StandIn
+) -> None:
     with ConnectProxy(stand_in.port) as company:
         launch.variables |= {
             "ANTHROPIC_FOUNDRY_RESOURCE": "",
             "ANTHROPIC_FOUNDRY_BASE_URL": f"https://localhost:{stand_in.port}/anthropic",
             "HTTPS_PROXY": f"http://127.0.0.1:{company.port}",
-            "NO_PROXY": "localhost",
+            name: entries,
             "NODE_EXTRA_CA_CERTS": str(stand_in.ca_path),
         }
         launch.client(f'{ASK} localhost {stand_in.port}; echo "$NO_PROXY"')
