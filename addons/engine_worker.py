@@ -1,14 +1,15 @@
 """Runs the engine beside the event loop, and lets nothing out of it.
 
-On threads of its own, so that long work for one request holds up no other client's stream, nor other requests; only
-what is quickly done is done at once. Whatever the engine raises comes back as a value: an `OptionsError` or a
-`CancelledError` that escaped a hook would leave the client waiting for ever, and a panic of a native library is no
-`Exception`.
+What is quickly done is done at once. Other work is done on threads, so that it holds up no other request, and what is
+much in a process of its own, so that it holds up no other client's stream. Whatever the engine raises comes back as a
+value: an `OptionsError` or a `CancelledError` that escaped a hook would leave the client waiting for ever, and a panic
+of a native library is no `Exception`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from threading import Event
 from typing import Protocol
 
 from compression_engine import Engine, Outcome, Policy, Prompt, Rewrite, WireFormat, tokens
+from engine_process import EngineProcess
 from notices import where_it_broke
 
 __all__ = ["Decider", "EngineFailure", "EngineWorker"]
@@ -27,10 +29,13 @@ PATIENCE_SECONDS = 20.0
 QUICK_BYTES = 12_000
 """New work up to this size is done at once, on the event loop: sooner done than handed over, and in a few ms."""
 
-# Two, so that long work for one request holds up no other. They share one interpreter: more would be no faster, and
-# each takes its turn before the event loop gets the next.
-_THREADS = 2
+HEAVY_BYTES = 100_000
+"""New work from this size on is done in the process, if it runs: a tenth of a second of Python."""
+
+# They share one interpreter, so more would be no faster; some of them only wait for the process.
+_THREADS = 4
 _NOTED_WITHIN = 1.0
+_MOST_TOLD = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +62,28 @@ class Decider(Protocol):
 
 
 class EngineWorker:
-    """An `Engine` and the threads that use it.
+    """An `Engine`, the threads that use it, and the `process` that has one of its own, for those who want that.
 
     `budget` and `patience` are seconds: what a request waits where its own bytes may go out, and at most.
     """
 
-    def __init__(self, engine: Engine, budget: float, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self, engine: Engine, budget: float, patience: float = PATIENCE_SECONDS, process: EngineProcess | None = None
+    ) -> None:
         self._engine = engine
+        self._process = process
+        self._told: OrderedDict[bytes, None] = OrderedDict()  # what the process has been told of
         self.budget = budget
         self._patience = patience
         self._threads = ThreadPoolExecutor(_THREADS, "foundry-engine")
         self._noting = ThreadPoolExecutor(1, "foundry-notes")
         self._stuck: set[asyncio.Future[Rewrite | EngineFailure]] = set()
         self._threads.submit(tokens.warm_up)  # or the first request would wait for it
+
+    def start(self) -> None:
+        """Start the process; where it ends, it is started again when there is work for it."""
+        if self._process is not None:
+            self._threads.submit(self._process.start)
 
     async def rewrite(self, body: bytes, wire_format: WireFormat, decide: Decider) -> Rewrite | EngineFailure:
         """What the engine makes of `body`, as `decide` says. Raises only when the waiting task is cancelled.
@@ -90,7 +104,8 @@ class EngineWorker:
         def goes_on() -> bool:
             return not (is_late.is_set() and decide.may_go_raw())
 
-        rewrite = partial(self._engine.rewrite, body, wire_format, decide, goes_on)
+        elsewhere = partial(self._elsewhere, wire_format, goes_on)
+        rewrite = partial(self._engine.rewrite, body, wire_format, decide, goes_on, elsewhere)
         work = asyncio.get_running_loop().run_in_executor(self._threads, _caught, rewrite)
         await asyncio.wait([work], timeout=min(self.budget, self._patience))
         is_late.set()
@@ -102,6 +117,29 @@ class EngineWorker:
         self._stuck.add(work)
         work.add_done_callback(self._stuck.discard)
         return EngineFailure(f"no result within {self._patience:g} s")
+
+    def _elsewhere(
+        self, wire_format: WireFormat, goes_on: Callable[[], bool], prompt: Prompt, policy: Policy
+    ) -> Rewrite | None:
+        """What the process makes of much work; None where it is little, or there is no process."""
+        process = self._process
+        if process is None or self._engine.new_bytes(prompt, policy) < HEAVY_BYTES:
+            return None
+        process.start()
+        if not process.is_ready:
+            return None
+        is_known = any(digest in self._told for digest in prompt.digests)
+        self._tell(prompt.digests[-1])
+        if not is_known and self._engine.leaves_alone(prompt, policy):
+            # It goes out as it is, so nobody has to wait; the next request finds that the work is done.
+            process.learn(prompt.body, wire_format, policy)
+            return self._engine.unchanged(prompt)
+        return process.rewrite(prompt.body, wire_format, policy, goes_on)
+
+    def _tell(self, digest: bytes) -> None:
+        self._told[digest] = None
+        while len(self._told) > _MOST_TOLD:
+            self._told.popitem(last=False)
 
     def later(self, act: Callable[[], object]) -> None:
         """Write something down, in order; nothing comes back of it."""
@@ -117,6 +155,8 @@ class EngineWorker:
 
     def close(self) -> None:
         """Take no more work."""
+        if self._process is not None:
+            self._process.close()
         for threads in (self._threads, self._noting):
             threads.shutdown(wait=False, cancel_futures=True)
 

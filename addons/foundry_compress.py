@@ -168,6 +168,8 @@ class FoundryCompress:
         if self._settings is None:
             return
         self._is_running = True
+        if self._rewriter is not None:
+            self._rewriter.start()
         if "listen_host" in self._set_for_user:
             mitmproxy_settings.rebind(ctx.master)
         if self._set_for_user:

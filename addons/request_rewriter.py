@@ -20,6 +20,7 @@ from conversations import (
     SQLiteStore,
     Terms,
 )
+from engine_process import EngineProcess
 from engine_worker import EngineWorker
 from foundry_options import Mode, Settings
 from host_rules import Endpoint
@@ -65,9 +66,14 @@ class RequestRewriter:
         if settings.memory_bytes != before.memory_bytes:
             self._engine.close()
             self._engine = self._new_engine()
+            self.start()
         if (settings.state_dir, settings.state_url) != (before.state_dir, before.state_url):
             self._conversations.close()
             self._conversations = self._new_conversations()
+
+    def start(self) -> None:
+        """Start what takes a moment, so that no request waits for it."""
+        self._engine.start()
 
     def close(self) -> None:
         """Let go of the threads, and of the file or server."""
@@ -117,7 +123,8 @@ class RequestRewriter:
         self._answered.clear()
 
     def _new_engine(self) -> EngineWorker:
-        return EngineWorker(Engine(self._settings.memory_bytes), self._settings.budget)
+        share = self._settings.memory_bytes // 2
+        return EngineWorker(Engine(share), self._settings.budget, process=EngineProcess(share))
 
     def _new_conversations(self) -> Conversations:
         folder, url = self._settings.state_dir, self._settings.state_url

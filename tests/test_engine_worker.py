@@ -10,7 +10,7 @@ import pytest
 from mitmproxy.exceptions import OptionsError
 
 from compression_engine import Decide, Engine, Outcome, Policy, Prompt, Rewrite, WireFormat
-from engine_worker import EngineFailure, EngineWorker
+from engine_worker import _THREADS, EngineFailure, EngineWorker
 from tests.compression_engine.bodies import READ, body, numbered, source_lines, turns
 
 FORMAT = WireFormat.ANTHROPIC_MESSAGES
@@ -18,17 +18,18 @@ LINES = numbered(source_lines(60))
 
 
 @dataclass
-class _Decider:
+class Decider:
     """Says what it is told to; `noted` counts how often the client's own bytes were remembered to go out."""
 
     routine: bool = False
     raw: bool = True
     noted: int = 0
+    policy: Policy = field(default_factory=Policy)
     threads: list[threading.Thread] = field(default_factory=list)
 
     def __call__(self, _: Prompt) -> Policy:
         self.threads.append(threading.current_thread())
-        return Policy()
+        return self.policy
 
     def is_routine(self, _: Prompt) -> bool:
         return self.routine
@@ -54,6 +55,7 @@ class _Engine(Engine):
         wire_format: WireFormat,
         decide: Decide = lambda _: Policy(),  # noqa: ARG002 - the engine's signature
         goes_on: Callable[[], bool] = lambda: True,
+        elsewhere: object = None,  # noqa: ARG002
     ) -> Rewrite:
         assert wire_format is FORMAT
         return self.act(body, goes_on)
@@ -79,7 +81,7 @@ async def test_results_come_back_from_other_threads() -> None:
         threads.add(threading.current_thread())
         return _unchanged(body)
 
-    decide = _Decider()
+    decide = Decider()
     async with _worker(act) as worker:
         results = await asyncio.gather(*(worker.rewrite(b"%d" % at, FORMAT, decide) for at in range(5)))
     assert [result.body for result in results if isinstance(result, Rewrite)] == [b"0", b"1", b"2", b"3", b"4"]
@@ -102,7 +104,7 @@ async def test_whatever_is_raised_comes_back_as_a_value(error: BaseException) ->
     def act(_body: bytes, _goes_on: Callable[[], bool]) -> Rewrite:
         raise error
 
-    decide = _Decider()
+    decide = Decider()
     async with _worker(act) as worker:
         result = await worker.rewrite(b"", FORMAT, decide)
     assert isinstance(result, EngineFailure)
@@ -119,9 +121,9 @@ async def test_long_work_for_one_request_holds_up_no_other() -> None:
         return _unchanged(body)
 
     async with _worker(act) as worker:
-        long = asyncio.create_task(worker.rewrite(b"long", FORMAT, _Decider()))
+        long = asyncio.create_task(worker.rewrite(b"long", FORMAT, Decider()))
         await asyncio.sleep(0)
-        assert isinstance(await worker.rewrite(b"short", FORMAT, _Decider()), Rewrite)
+        assert isinstance(await worker.rewrite(b"short", FORMAT, Decider()), Rewrite)
         assert not long.done()
         release.set()
         await long
@@ -137,9 +139,9 @@ async def test_an_engine_that_hangs_costs_requests_their_patience_and_the_next_o
         return _unchanged(body)
 
     async with _worker(act, patience=0.05) as worker:
-        hung = [worker.rewrite(b"%d" % at, FORMAT, _Decider()) for at in range(2)]
-        assert await asyncio.gather(*hung) == [EngineFailure("no result within 0.05 s")] * 2
-        decide = _Decider()
+        hung = [worker.rewrite(b"hung", FORMAT, Decider()) for _ in range(_THREADS)]
+        assert await asyncio.gather(*hung) == [EngineFailure("no result within 0.05 s")] * _THREADS
+        decide = Decider()
         assert await worker.rewrite(b"2", FORMAT, decide) == EngineFailure("still busy with earlier requests")
         release.set()
         await asyncio.wait([*worker._stuck])
@@ -155,7 +157,7 @@ def _until_told(body: bytes, goes_on: Callable[[], bool]) -> Rewrite:
 
 
 async def test_work_that_takes_too_long_is_stopped_where_raw_bytes_break_no_cache() -> None:
-    decide = _Decider()
+    decide = Decider()
     async with _worker(_until_told, budget=0.02) as worker:
         result = await worker.rewrite(b"body", FORMAT, decide)
     assert result == Rewrite(b"body", Outcome.STOPPED)
@@ -163,7 +165,7 @@ async def test_work_that_takes_too_long_is_stopped_where_raw_bytes_break_no_cach
 
 
 async def test_where_the_service_may_hold_what_is_ours_waiting_is_cheaper() -> None:
-    decide = _Decider(raw=False)
+    decide = Decider(raw=False)
     async with _worker(_until_told, budget=0.02) as worker:
         task = asyncio.create_task(worker.rewrite(b"body", FORMAT, decide))
         done, _ = await asyncio.wait([task], timeout=0.2)
@@ -190,7 +192,7 @@ async def test_a_cancelled_request_is_cancelled() -> None:
         return _unchanged(body)
 
     async with _worker(act) as worker:
-        task = asyncio.create_task(worker.rewrite(b"", FORMAT, _Decider()))
+        task = asyncio.create_task(worker.rewrite(b"", FORMAT, Decider()))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -207,7 +209,7 @@ async def test_requests_that_wait_when_it_is_closed_go_on_as_they_are() -> None:
         return _unchanged(body)
 
     async with _worker(act) as worker:
-        tasks = [asyncio.create_task(worker.rewrite(b"", FORMAT, _Decider())) for _ in range(4)]
+        tasks = [asyncio.create_task(worker.rewrite(b"", FORMAT, Decider())) for _ in range(_THREADS + 2)]
         await asyncio.sleep(0.05)
         worker.close()
         release.set()
@@ -228,7 +230,7 @@ async def test_what_is_written_down_is_written_in_order() -> None:
 
 async def test_what_is_quickly_done_is_done_at_once_and_comes_out_the_same() -> None:
     messages = turns(*((READ, {"file_path": f"{name}.py"}, LINES) for name in "abc"))
-    decide = _Decider()
+    decide = Decider()
     async with _worker(Engine()) as worker:
         results = []
         for count in (3, 5, 7):
@@ -245,7 +247,7 @@ async def test_requests_at_once_come_out_as_one_after_the_other() -> None:
     sessions = [turns(*((READ, {"file_path": f"{name}{number}.py"}, LINES) for name in "abcd")) for number in range(4)]
     raws = [body(session[:count]) for count in (3, 5, 7, 9) for session in sessions for _ in range(3)]
     async with _worker(Engine()) as worker:
-        results = await asyncio.gather(*(worker.rewrite(raw, FORMAT, _Decider()) for raw in raws))
+        results = await asyncio.gather(*(worker.rewrite(raw, FORMAT, Decider()) for raw in raws))
     for raw, result in zip(raws, results, strict=True):
         assert isinstance(result, Rewrite)
         assert result.body == Engine().rewrite(raw, FORMAT).body

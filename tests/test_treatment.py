@@ -27,6 +27,7 @@ class _Engine(Engine):
         wire_format: WireFormat,  # noqa: ARG002 - the engine's signature
         decide: Decide = lambda _: Policy(),  # noqa: ARG002
         goes_on: Callable[[], bool] = lambda: True,  # noqa: ARG002
+        elsewhere: object = None,  # noqa: ARG002
     ) -> Rewrite:
         if body == b"bad":
             raise ValueError

@@ -14,11 +14,14 @@ from compression_engine.policy import Policy
 from compression_engine.prompt import Beginning, Beginnings, Prompt
 from compression_engine.results import ResultChange
 
-__all__ = ["Decide", "Engine", "Outcome", "ResultChange", "Rewrite", "restore"]
+__all__ = ["Decide", "Elsewhere", "Engine", "Outcome", "ResultChange", "Rewrite", "restore"]
 
 
 type Decide = Callable[[Prompt], Policy]
 """Says how a conversation is written, given what its request says."""
+
+type Elsewhere = Callable[[Prompt, Policy], Rewrite | None]
+"""What another engine makes of a prompt, if one is at hand."""
 
 # Which part of the memory holds the beginnings of recent bodies.
 _BEGINNINGS_SHARE = 0.25
@@ -72,16 +75,18 @@ class Engine:
         wire_format: WireFormat,
         decide: Decide = lambda _: Policy(),
         goes_on: Callable[[], bool] = lambda: True,
+        elsewhere: Elsewhere = lambda _prompt, _policy: None,
     ) -> Rewrite:
-        """Rewrite `body` as `decide` says; what it raises is raised. Otherwise never raises, see `Outcome`.
+        """Rewrite `body` as `decide` says; what the three raise is raised. Otherwise never raises, see `Outcome`.
 
-        `goes_on` is asked before each message whether to go on.
+        `goes_on` is asked before each message whether to go on, `elsewhere` whether somebody else does the work.
         """
         try:
             prompt = self.read(body, wire_format)
         except NotUnderstood:
             return Rewrite(body, Outcome.NOT_UNDERSTOOD)
-        return self.write(prompt, decide(prompt), goes_on)
+        policy = decide(prompt)
+        return elsewhere(prompt, policy) or self.write(prompt, policy, goes_on)
 
     def rewrite_if_quick(
         self, body: bytes, wire_format: WireFormat, decide: Decide, is_routine: Callable[[Prompt], bool], most: int
@@ -111,6 +116,24 @@ class Engine:
         """How many bytes of messages `write` would have to work on."""
         known = self._memory.known(policy, prompt.digests, may_refer=not prompt.request.drops_old_results)
         return sum(len(raw) for raw, _, _ in prompt.messages(known))
+
+    def leaves_alone(self, prompt: Prompt, policy: Policy) -> bool:
+        """Whether it can be told at a glance that `write` would change nothing: all results go out as they are."""
+        match policy.raw:
+            case ((0, end),) if not policy.aside:
+                pass
+            case _:
+                return False
+        try:
+            return not any(prompt.wire.parse(form).results for _, form, _ in prompt.messages(end))
+        except NotUnderstood:
+            return False
+
+    def unchanged(self, prompt: Prompt) -> Rewrite:
+        """The body of `prompt`, into which nobody has looked further."""
+        last = prompt.spans[-1] if prompt.spans else None
+        last_message = prompt.body[last.start : last.end] if last else b""
+        return Rewrite(prompt.body, Outcome.NOTHING_TO_DO, model=prompt.request.model, last_message=last_message)
 
     def write(self, prompt: Prompt, policy: Policy, goes_on: Callable[[], bool] = lambda: True) -> Rewrite:
         """The body of `prompt` as `policy` says; `goes_on` as for `rewrite`."""

@@ -27,7 +27,7 @@ def _panic() -> None:
     tiktoken.get_encoding("o200k_base").encode_ordinary(" " * 1_000_000)
 
 
-def rewrite(_engine: Engine, body: bytes, _format: WireFormat, _decide: Decide) -> Rewrite:
+def rewrite(_engine: Engine, body: bytes, _format: WireFormat, _decide: Decide, *_: object) -> Rewrite:
     what = os.environ["ENGINE_STUB"]
     if what == "shorten":  # not idempotent: each time takes another byte away
         return Rewrite(body.replace(b"AA", b"A", 1), Outcome.REWRITTEN, (ResultChange("stub", 2, 1),))

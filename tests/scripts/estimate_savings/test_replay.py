@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from compression_engine import SET_ASIDE, Decide, Engine, Policy, Rewrite, Setting, WireFormat, set_aside, tokens
+from compression_engine import (
+    SET_ASIDE,
+    Decide,
+    Elsewhere,
+    Engine,
+    Policy,
+    Rewrite,
+    Setting,
+    WireFormat,
+    set_aside,
+    tokens,
+)
 from conversations import Rewriting, Terms
 from estimate_savings.contexts import Step, contexts
 from estimate_savings.replay import RECALLED, Replay, Result, View
@@ -26,9 +37,10 @@ class RecordingEngine(Engine):
         wire_format: WireFormat,
         decide: Decide = lambda _: Policy(),
         goes_on: Callable[[], bool] = lambda: True,
+        elsewhere: Elsewhere = lambda _prompt, _policy: None,
     ) -> Rewrite:
         self.bodies.append(body)
-        return super().rewrite(body, wire_format, decide, goes_on)
+        return super().rewrite(body, wire_format, decide, goes_on, elsewhere)
 
 
 LOSSLESS = Terms(Rewriting.LOSSLESS)
