@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from compression_engine import reminders, statements, tokens, views
 from compression_engine.content import numbered_file
 from compression_engine.content.lines import Line
+from compression_engine.content.room import LONGEST, Room, TooLongError
 from compression_engine.history import Place, Shown
 
 __all__ = ["Folded", "ResultChange", "Source", "Unfolded", "fold", "unfold"]
@@ -26,9 +28,6 @@ __all__ = ["Folded", "ResultChange", "Source", "Unfolded", "fold", "unfold"]
 _BREAK_EVEN = 8
 # Below this many characters nothing can.
 _LEAST_CHARACTERS = 60
-# Clients cap results far below this (Claude Code: 30,000 characters of output, 25,000 tokens of a file). What is longer
-# is left as it is, always, so that the work for a request is bounded by a rule and not by a clock. In characters.
-_LONGEST = 250_000
 
 _DOCUMENT = re.compile(r"^(?:\{\s*[\"}]|\[\s*[\[{\"\d\]-])", re.MULTILINE)
 
@@ -79,7 +78,7 @@ class Unfolded(NamedTuple):
 
 def fold(text: str, source: Source, shown: Shown, *, may_refer: bool = True) -> Folded | None:
     """A shorter way to write `text`, or None. `may_refer` is False where earlier results may be gone for the reader."""
-    if not _LEAST_CHARACTERS <= len(text) <= _LONGEST:
+    if not _LEAST_CHARACTERS <= len(text) <= LONGEST:
         return None
     if statements.stand_in(text):
         return None  # ours already, or a look-alike: either way it is left as it is
@@ -104,9 +103,10 @@ def fold(text: str, source: Source, shown: Shown, *, may_refer: bool = True) -> 
 
 def unfold(text: str, source: Source, shown: Shown) -> Unfolded:
     """The text that `fold` was given, or `text` itself where nothing of ours stands in it."""
-    if len(text) > _LONGEST:
-        return Unfolded(text, source.label, [], [])
-    return _unfolded(_pieces(text, source), source, shown)
+    if len(text) <= LONGEST:
+        with suppress(TooLongError):
+            return _unfolded(_pieces(text, source), source, shown)
+    return Unfolded(text, source.label, [], [])
 
 
 class _Piece(NamedTuple):
@@ -135,6 +135,7 @@ def _unfolded(pieces: Iterable[_Piece], source: Source, shown: Shown) -> Unfolde
     out = []
     readings = []
     output: list[Line] = []
+    room = Room()
     first = 1
     for text, is_reminder, view in pieces:
         if is_reminder:
@@ -144,7 +145,7 @@ def _unfolded(pieces: Iterable[_Piece], source: Source, shown: Shown) -> Unfolde
         stretch = view.stretch if view else None
         if stretch is None:
             heading = statements.read_heading(text, code)
-            stretch = views.read(heading, first, source.label, shown) if heading else None
+            stretch = views.read(heading, first, source.label, shown, room) if heading else None
         if stretch is None:
             stretch = views.read_plain(text, first)
         if stretch.numbered:
@@ -196,7 +197,7 @@ def _piece(stretch: str, first: int, source: Source, shown: Shown, document: vie
         back = view.stretch
         if back is None:
             heading = statements.read_heading(text, code)
-            back = views.read(heading, first, source.label, shown) if heading else None
+            back = views.read(heading, first, source.label, shown, Room()) if heading else None
         if back is not None and back.text == view.original:
             best = view._replace(text=text, stretch=back)
     return _Piece(best.text if best else stretch, view=best)

@@ -115,8 +115,8 @@ _NUMBERED = re.compile(rf"(?:lines ((?:\d{{1,9}}-\d{{1,9}}, )*\d{{1,9}}-\d{{1,9}
 def code_for(tool_use_id: str) -> str:
     """The six digits that tie a heading to the result of one tool call.
 
-    The id is chosen by the service for every call and is unknown to whatever produces the output, so a forged heading
-    meets its code one time in a million.
+    The id is chosen by the service for every call and is unknown to most of what produces output, so a forged heading
+    meets its code one time in a million. Claude Code tells it to MCP servers and to hooks: see `content.room`.
     """
     digest = hashlib.sha256(b"view " + tool_use_id.encode("utf-8", "surrogatepass")).digest()
     return f"{int.from_bytes(digest[:8]) % 1_000_000:06}"

@@ -23,6 +23,7 @@ from compression_engine.content import (
     terminal,
 )
 from compression_engine.content.lines import Item, Line, split_positions
+from compression_engine.content.room import Room
 from compression_engine.history import Place, Shown
 from compression_engine.statements import Heading, Reference
 
@@ -116,15 +117,16 @@ def read_plain(text: str, first: int) -> Stretch:
     return Stretch(text, numbered=False, lines=split_positions(text, first))
 
 
-def read(heading: Heading, first: int, label: str, shown: Shown) -> Stretch | None:
-    """The stretch that is written below `heading`; None where the two do not fit."""
+def read(heading: Heading, first: int, label: str, shown: Shown, room: Room) -> Stretch | None:
+    """The stretch that is written below `heading`; None where the two do not fit. Raises TooLongError."""
     for fact in heading.facts:
         if (blocks := statements.read_numbered(fact)) is not None:
-            return _read_reading(heading.rest, blocks, label, shown)
+            return _read_reading(heading.rest, blocks, Place(label, numbered=True), shown, room)
         if (layout := statements.read_document(fact)) is not None:
             text = json_text.unfold(heading.rest, layout)
+            room.take(len(text or ""))
             return None if text is None else Stretch(text, numbered=False, lines=[])
-    return _read_output(heading, first, label, shown)
+    return _read_output(heading, first, Place(label, numbered=False), shown, room)
 
 
 def _reading(reading: numbered_file.Reading, text: str, label: str, shown: Shown) -> View:
@@ -137,12 +139,14 @@ def _reading(reading: numbered_file.Reading, text: str, label: str, shown: Shown
     return View(kind, (fact,), numbered_file.write(items, reading.gutter), text)
 
 
-def _read_reading(text: str, blocks: Sequence[tuple[int, int]], label: str, shown: Shown) -> Stretch | None:
+def _read_reading(
+    text: str, blocks: Sequence[tuple[int, int]], place: Place, shown: Shown, room: Room
+) -> Stretch | None:
     found = numbered_file.unfold(text, blocks)
     if found is None:
         return None
     gutter, items = found
-    lines = _look_up(items, Place(label, numbered=True), shown)
+    lines = _look_up(items, place, shown, room)
     if lines is None:
         return None
     return Stretch(numbered_file.Reading(gutter, lines).text(), numbered=True, lines=lines)
@@ -203,24 +207,24 @@ def _stays(texts: Sequence[str], fails: Sequence[bool]) -> list[bool]:
     ]
 
 
-def _read_output(heading: Heading, first: int, label: str, shown: Shown) -> Stretch | None:
+def _read_output(heading: Heading, first: int, place: Place, shown: Shown, room: Room) -> Stretch | None:
     texts: Sequence[str] = heading.rest.split("\n")
     for fact in reversed(heading.facts):
         if (base := statements.read_grouped(fact)) is not None:
-            texts = search_hits.ungroup(texts, base)
+            texts = search_hits.ungroup(texts, base, room)
         elif fact == statements.PATTERNS:
-            texts = alike_lines.unfold(texts)
+            texts = alike_lines.unfold(texts, room)
         elif fact == statements.REPEATS:
-            texts = repeated_lines.unfold(texts)
+            texts = repeated_lines.unfold(texts, room)
     if statements.SHOWN_ABOVE in heading.facts:
-        found = _resolve(texts, first, Place(label, numbered=False), shown)
+        found = _resolve(texts, first, place, shown, room)
         if found is None:
             return None
         texts = found
     return Stretch("\n".join(texts), numbered=False, lines=list(map(Line, count(first), texts)))
 
 
-def _resolve(texts: Sequence[str], first: int, place: Place, shown: Shown) -> list[str] | None:
+def _resolve(texts: Sequence[str], first: int, place: Place, shown: Shown, room: Room) -> list[str] | None:
     """The lines of an output with every reference replaced by what it stands for; None where one stands for nothing."""
     out: list[str] = []
     for text in texts:
@@ -232,11 +236,12 @@ def _resolve(texts: Sequence[str], first: int, place: Place, shown: Shown) -> li
         found = repeated_runs.look_up(reference, out, first) if own else shown.look_up(place, reference)
         if found is None:
             return None
+        room.take_lines(found)
         out += found
     return out
 
 
-def _look_up(items: Iterable[Item], place: Place, shown: Shown) -> list[Line] | None:
+def _look_up(items: Iterable[Item], place: Place, shown: Shown, room: Room) -> list[Line] | None:
     """The lines of a reading with every reference replaced by what it stands for; None where one does for nothing."""
     lines: list[Line] = []
     for item in items:
@@ -246,5 +251,6 @@ def _look_up(items: Iterable[Item], place: Place, shown: Shown) -> list[Line] | 
         texts = shown.look_up(place, item)
         if texts is None:
             return None
+        room.take_lines(texts)
         lines += [Line(item.first + offset, text) for offset, text in enumerate(texts)]
     return lines

@@ -19,6 +19,7 @@ from itertools import compress
 from operator import eq
 from typing import NamedTuple
 
+from compression_engine.content.room import Room
 from compression_engine.statements import read_pattern, write_pattern
 
 __all__ = ["fold", "unfold"]
@@ -93,8 +94,8 @@ def fold(lines: Sequence[str], stays: Sequence[bool]) -> list[str] | None:
     return out if len(out) > len(lines) else None
 
 
-def unfold(lines: Sequence[str]) -> list[str]:
-    """The lines that `fold` was given."""
+def unfold(lines: Sequence[str], room: Room) -> list[str]:
+    """The lines that `fold` was given. Raises TooLongError."""
     out: list[str] = []
     at = 0
     while at < len(lines):
@@ -108,6 +109,7 @@ def unfold(lines: Sequence[str]) -> list[str]:
         shared = (pattern.removesuffix(_REST) + _GAP if rest else pattern).split(_GAP)
         whole = "%s".join(part.replace("%", "%%") for part in shared)
         gaps = len(shared) - 1
+        room.take(len(pattern), count)
         for row in lines[at : at + count]:
             words = row.split(" ", gaps - 1) if rest else row.split(" ")
             out.append(whole % tuple(words) if len(words) == gaps else row)

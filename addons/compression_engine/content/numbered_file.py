@@ -21,6 +21,7 @@ _GUTTER_LINE = re.compile(rf"^{_GUTTER.pattern}", re.MULTILINE)
 _MARKS = ("→", "\t")
 _KEPT_EVERY = 20
 _NO_END = 10**12
+_WIDEST = 100  # characters in front of a line's number; no client sets more than a few
 
 
 class Gutter(NamedTuple):
@@ -139,7 +140,7 @@ def unfold(text: str, blocks: Sequence[tuple[int, int]]) -> tuple[Gutter, list[I
     lines = text.split("\n")
     first = blocks[0][0] if blocks else None
     gutter = _gutter(lines, first)
-    if gutter is None:
+    if gutter is None or gutter.width > _WIDEST:
         return None
     tail = 0
     if first is None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from operator import eq
 
+from compression_engine.content.room import Room
 from compression_engine.statements import read_repeat, write_repeat
 
 __all__ = ["fold", "unfold"]
@@ -33,17 +34,14 @@ def fold(lines: Sequence[str], stays: Sequence[bool]) -> list[str] | None:
     return out if folded else None
 
 
-def unfold(lines: Sequence[str]) -> list[str]:
-    """What `fold` was given."""
+def unfold(lines: Sequence[str], room: Room) -> list[str]:
+    """What `fold` was given. Raises TooLongError."""
     out: list[str] = []
     for line in lines:
         times = read_repeat(line)
         if times is None or not out:
             out.append(line)
         else:
-            out += [out[-1]] * min(times, _MOST)
+            room.take(len(out[-1]), times)
+            out += [out[-1]] * times
     return out
-
-
-# Far above what a client sends; keeps a forged statement from filling the memory.
-_MOST = 1_000_000

@@ -13,6 +13,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from compression_engine.content.room import Room
+
 __all__ = ["Grouped", "find", "group", "ungroup"]
 
 # A path has a slash or a dot and no blank; this keeps times of day (`12:30:15 …`) from being read as hits.
@@ -65,14 +67,15 @@ def find(lines: Sequence[str]) -> list[str | None]:
     return [base + path if path in whole else path for path in paths]
 
 
-def ungroup(lines: Sequence[str], base: str = "") -> list[str]:
-    """The lines that `group` was given."""
+def ungroup(lines: Sequence[str], base: str, room: Room) -> list[str]:
+    """The lines that `group` was given. Raises TooLongError."""
     out: list[str] = []
     current: str | None = None
     for at, line in enumerate(lines):
         following = lines[at + 1] if at + 1 < len(lines) else ""
         hit = _AFTER_PATH.match(line)
         if current is not None and hit:
+            room.take(len(current))
             path = current.removeprefix(base)
             whole = f"{path}{hit[0][-1]}{line}"
             out.append(current + whole[len(path) :] if ":" not in whole else whole)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compression_engine.content.alike_lines import fold, unfold
+from compression_engine.content.room import Room
 
 PINGS = [f"64 bytes from 10.0.0.1: icmp_seq={n} ttl=57 time={n * 3 % 7}.1 ms" for n in range(5)]
 LOG = [f"Jan 12 10:00:00 host-a daemon[4711]: {text}" for text in ("start", "listening on *:80", "", "bye  now ")]
@@ -12,7 +13,7 @@ LOG = [f"Jan 12 10:00:00 host-a daemon[4711]: {text}" for text in ("start", "lis
 
 def fold_all(lines: list[str]) -> list[str] | None:
     folded = fold(lines, [False] * len(lines))
-    assert folded is None or unfold(folded) == lines
+    assert folded is None or unfold(folded, Room()) == lines
     return folded
 
 
@@ -44,7 +45,7 @@ def test_lines_that_stay_stand_between_two_patterns() -> None:
     folded = fold(lines, [line.startswith("error") for line in lines])
     assert folded is not None
     assert folded.count("error: lost") == 1
-    assert unfold(folded) == lines
+    assert unfold(folded, Room()) == lines
 
 
 def test_a_short_run_of_closely_alike_lines_goes_before_a_long_one() -> None:
@@ -78,4 +79,4 @@ def test_comes_back(lines: list[str], more: list[str]) -> None:
 
 @given(st.lists(st.sampled_from(["[next 2 lines: a * b]", "[next 9 lines: **]", "x", "", "x y"])))
 def test_forged_patterns_raise_nothing(lines: list[str]) -> None:
-    assert len(unfold(lines)) <= len(lines)
+    assert len(unfold(lines, Room())) <= len(lines)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from compression_engine.content import repeated_lines
 from compression_engine.content.repeated_lines import unfold
+from compression_engine.content.room import Room, TooLongError
 
 
 def fold(lines: list[str], *, stay: bool = False) -> list[str] | None:
@@ -32,8 +34,12 @@ def test_what_is_to_stay_stays() -> None:
 def test_comes_back(runs: list[tuple[str, int]]) -> None:
     lines = [line for line, count in runs for _ in range(count)]
     folded = fold(lines)
-    assert folded is None or unfold(folded) == lines
+    assert folded is None or unfold(folded, Room()) == lines
 
 
 def test_a_forged_count_does_not_fill_the_memory() -> None:
-    assert len(unfold(["x", "[line above 999999999 more times]"])) < 2_000_000
+    with pytest.raises(TooLongError):
+        unfold(["x", "[line above 999999999 more times]"], Room())
+    many = ["x", *["[line above 200000 more times]"] * 100]
+    with pytest.raises(TooLongError):
+        unfold(many, Room())

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compression_engine.content.room import Room
 from compression_engine.content.search_hits import group, ungroup
 
 
@@ -29,7 +30,7 @@ def test_context_lines_belong_to_the_hits_beside_them() -> None:
 def test_absolute_paths_of_context_lines_are_stated_once() -> None:
     hits = ["/w/p/src/a.py-8-x = 1", "src/a.py-9-if x:", "src/a.py:10:    y", "/w/p/src/a.py-11-", "src/a.py-12-else:"]
     assert group(hits) == (["/w/p/src/a.py", "8-x = 1", "9-if x:", "10:    y", "11-", "12-else:"], "/w/p/")
-    assert ungroup(*group(hits) or ([], "")) == hits
+    assert ungroup(*(group(hits) or ([], "")), Room()) == hits
 
 
 def test_a_single_hit_stays_as_it_is() -> None:
@@ -65,4 +66,4 @@ def test_hits_come_back_unless_the_text_is_ambiguous(lines: list[str]) -> None:
         return
     plain = [line for line in lines if line == "--" or (":" in line[3:] and not line[0].isdigit())]
     if plain == lines and "2024" not in "".join(lines):
-        assert ungroup(*grouped) == lines
+        assert ungroup(*grouped, Room()) == lines
