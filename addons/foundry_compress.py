@@ -50,9 +50,10 @@ from host_rules import Scope  # noqa: E402
 from listening import Listening  # noqa: E402
 from local_site import Live, Point, Site, is_local_host  # noqa: E402
 from notices import Notices  # noqa: E402
+from outcomes import SIGNED, UNKNOWN_FORMAT  # noqa: E402
 from request_log import log_request  # noqa: E402
 from request_rewriter import RequestRewriter  # noqa: E402
-from treatment import SIGNED, UNKNOWN_FORMAT, Treatment  # noqa: E402
+from treatment import Treatment  # noqa: E402
 from web_view import Commands, WebView  # noqa: E402
 
 VERSION = "0.1.0"
@@ -108,7 +109,7 @@ class FoundryCompress:
                     raise OptionsError(str(error)) from None
                 logger.error(error)  # noqa: TRY400 - a traceback would bury the line; an error logged at start ends it
         if self._settings and updated & (foundry_options.OPTION_NAMES | mitmproxy_settings.OBSTACLE_OPTIONS):
-            for line in mitmproxy_settings.obstacles(ctx.options, self._settings.extra_hosts):
+            for line in mitmproxy_settings.obstacles(ctx.options, self._scope.examples):
                 self._notices.say(line)
 
     def _apply(self, settings: Settings) -> None:

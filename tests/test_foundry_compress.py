@@ -156,6 +156,14 @@ async def test_a_provider_is_treated_like_foundry_once_it_is_named(addon: Foundr
     assert _hello(addon, BEDROCK)
 
 
+async def test_an_option_that_keeps_a_provider_from_us_is_told_of(
+    addon: FoundryCompress, caplog: pytest.LogCaptureFixture
+) -> None:
+    _options().update(foundry_providers="bedrock:us-east-1", ignore_hosts=["amazonaws"])
+    assert f"ignore_hosts: it keeps {BEDROCK} from this addon" in caplog.text
+    assert addon.stats()["problems"]
+
+
 async def test_what_else_a_provider_serves_passes_without_a_word(
     addon: FoundryCompress, caplog: pytest.LogCaptureFixture
 ) -> None:
