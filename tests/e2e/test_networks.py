@@ -235,6 +235,7 @@ def test_a_company_that_looks_into_tls_by_hand(company: Mitmdump, project: Proje
         assert _ask(proxy, HOST, trusted) == 200
         assert _issuer(proxy.port, HOST, trusted) == OURS
         assert _issuer(proxy.port, OTHER, trusted) == COMPANYS
+        assert _get(proxy, None, f"http://{OTHER}/") == 404  # with the company's password, for there was an answer
     (arrived,) = project.since(before)
     assert len(arrived.body) < len(BODY)
     assert arrived.header("proxy-authorization") is None
@@ -303,6 +304,17 @@ def test_every_name_of_foundry_is_rewritten(host: str, way: Way, project: Projec
     assert _ask(way.proxy, host) == 200
     (arrived,) = project.since(before)
     assert arrived.header("host") == host
+    assert len(arrived.body) < len(BODY)
+
+
+def test_a_public_name_that_leads_to_a_private_address(way: Way, project: Project) -> None:
+    """Nothing is set for it: the name says that it is Foundry's, wherever it leads."""
+    variables, before = client_variables("Private endpoints", way.readers), project.arrived
+    ask = [sys.executable, foundry_request.__file__, f"{variables['ANTHROPIC_FOUNDRY_RESOURCE']}.services.ai.azure.com"]
+    done = subprocess.run(ask, env=variables, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.stdout == "200\n", done.stderr
+    (arrived,) = project.since(before)
+    assert arrived.header("host") == HOST
     assert len(arrived.body) < len(BODY)
 
 
