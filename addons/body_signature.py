@@ -17,6 +17,8 @@ from enum import Enum
 
 from mitmproxy.http import Request
 
+from request_content import TooLargeError, content_of
+
 __all__ = ["Cover", "cover"]
 
 
@@ -40,6 +42,9 @@ def cover(request: Request) -> Cover | None:
     given = [value.lstrip().lower() for value in request.headers.get_all("authorization")]
     if any(value.startswith(_SCHEMES) for value in given) or _IN_QUERY in request.path.lower():
         return Cover.AWS_SIGNATURE
-    body = request.get_content(strict=False) or b""
+    try:
+        body = content_of(request) or b""
+    except (TooLargeError, ValueError):
+        return None  # nobody will look into it
     place = body.find(_LINE)
     return Cover.CLAUDE_CODE_HASH if place >= 0 and _HASH.match(body, place + len(_LINE)) else None

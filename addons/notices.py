@@ -7,6 +7,7 @@ import traceback
 
 from body_signature import Cover
 from foundry_options import BASE_URL_VARIABLE
+from request_content import MOST_BYTES
 
 __all__ = ["Notices", "where_it_broke"]
 
@@ -83,6 +84,13 @@ class Notices:
         self._once(
             "unreadable-encoding",
             f"A request body passed as it was, because its content encoding cannot be read: {encoding[:40]!a}",
+        )
+
+    def too_large(self) -> None:
+        """A request body is larger than anything that a service takes."""
+        self._once(
+            "too-large",
+            f"A request body passed as it was, because it has, or unfolds to, more than {MOST_BYTES >> 20} MB",
         )
 
     def failure(self, where: str, reason: str) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "SIGNED",
     "STOPPED",
     "STREAMED",
+    "TOO_LARGE",
     "UNKNOWN_FORMAT",
     "UNREADABLE_ENCODING",
     "Meaning",
@@ -41,6 +42,7 @@ OFF = "off"  # the mode was switched off, and the conversation had not been rewr
 FAILED = "failed"
 SIGNED = "signed"  # or with a hash of its body
 STREAMED = "streamed"
+TOO_LARGE = "too-large"  # or unfolds to what is
 UNKNOWN_FORMAT = "unknown-format"
 UNREADABLE_ENCODING = "unreadable-encoding"
 
@@ -84,6 +86,7 @@ MEANINGS: Mapping[str, Meaning] = {
     STREAMED: _passed(
         "it was sent on before it was complete (stream_large_bodies)", "unset mitmproxy's option stream_large_bodies"
     ),
+    TOO_LARGE: _passed("it is larger than any service takes, or unfolds to that"),
     FAILED: _passed("the addon made a mistake", "report what the proxy's log says of it"),
 }
 """By the names above. A ledger may hold others: those of another version."""

@@ -20,9 +20,11 @@ from outcomes import (
     REWRITTEN,
     SIGNED,
     STREAMED,
+    TOO_LARGE,
     UNKNOWN_FORMAT,
     UNREADABLE_ENCODING,
 )
+from request_content import TooLargeError, content_of
 
 __all__ = ["OFF", "SIGNED", "UNKNOWN_FORMAT", "Treatment", "treat"]
 
@@ -79,7 +81,10 @@ async def treat(
 ) -> Treatment:
     """Let `engine` rewrite the body of `request`, which stays as it is: the caller sends `Treatment.body`."""
     try:
-        body = request.content
+        body = content_of(request)
+    except TooLargeError:
+        notices.too_large()
+        return Treatment(TOO_LARGE)
     except ValueError:
         # Never assign content here: for an encoding that it does not know, mitmproxy drops the header.
         notices.unreadable_encoding(request.headers.get("content-encoding", ""))

@@ -30,6 +30,7 @@ from notices import Notices, where_it_broke
             "A request to h.example passed as it was, because Claude Code wrote",
         ),
         (lambda notices: notices.unreadable_encoding("snappy"), "'snappy'"),
+        (lambda notices: notices.too_large(), "64 MB"),
         (
             lambda notices: notices.failure("The engine", "ValueError at x.py:1"),
             "The engine failed (ValueError at x.py:1)",

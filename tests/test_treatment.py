@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +14,7 @@ from compression_engine import SET_ASIDE, Decide, Engine, Outcome, Policy, Resul
 from conversations import Conversations, Decision, MemoryStore, Rewriting, Terms
 from engine_worker import EngineWorker
 from notices import Notices
+from request_content import MOST_BYTES
 from tests.compression_engine.bodies import body
 from treatment import Treatment, treat
 
@@ -73,6 +75,10 @@ def _request(content: bytes | None, encoding: bytes | None = None) -> Request:
         (_request(b"body", b"snappy"), False, Treatment("unreadable-encoding")),
         (_request(b"body", b"gzip"), False, Treatment("unreadable-encoding")),
         (_request(b"body", b"utf-8"), False, Treatment("unreadable-encoding")),
+        (_request(bz2.compress(b"body"), b"bz2"), False, Treatment("unreadable-encoding")),
+        (_request(gzip.compress(b"body") * 2, b"gzip"), False, Treatment("unreadable-encoding")),
+        (_request(b" " * (MOST_BYTES + 1)), False, Treatment("too-large")),
+        (_request(gzip.compress(b" " * (MOST_BYTES + 1), 1), b"gzip"), False, Treatment("too-large")),
     ],
 )
 async def test_outcomes(request_: Request, is_measured: bool, expected: Treatment, engine: EngineWorker) -> None:

@@ -6,6 +6,7 @@ import tempfile
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from compression_engine.body import NotUnderstood, Span, Splice, decode_string, 
 from compression_engine.history import Shown
 from compression_engine.results import Source as ResultSource
 from compression_engine.results import fold, unfold
+from tests.compression_engine.adversarial import steps, treat
 from tests.conversations.test_interleavings import UNUSUAL, USUAL
 from tests.conversations.world import World
 from tests.fuzz.json_tokens import loads
@@ -207,6 +209,62 @@ _STATEMENTS: tuple[tuple[Callable[[str], Any], Callable[[Any], str]], ...] = (
 )
 
 
+def work(data: bytes) -> None:
+    """Texts made of the same again and again: work grows with their length, and not faster. Steps are counted."""
+    source = Source(data)
+    front, again, between, end = (source.text(20) if source.one_in(3) else _grain(source) for _ in range(4))
+    counts = source.one_in(2)
+    times = _SHORT // (len(again + between) + 3)
+    took = []
+    for size in (times, 4 * times):
+        middle = "".join(f"{again}{number if counts else ''}{between}" for number in range(size))
+        took.append(steps(partial(treat, front + middle + end)))
+    if took[1] > _MOST_TIMES * took[0] + _FREE_STEPS:
+        raise Broken(f"four times as long took {took}")
+
+
+_SHORT = 5_000
+_MOST_TIMES = 6
+_FREE_STEPS = 5_000
+_GRAINS: tuple[str, ...] = (
+    "\n",
+    " ",
+    "[",
+    "]",
+    "{",
+    "}",
+    '"',
+    "\\",
+    ":",
+    ",",
+    "a",
+    "1",
+    "\t",
+    "-",
+    "/",
+    "*",
+    "\r",
+    "\x1b[",
+    "\x1b[K",
+    "--\n",
+)
+_GRAINS += (
+    "a.py:1:x\n",
+    '{"a":',
+    "[1,",
+    "1\tx\n",
+    "<system-reminder>",
+    "error ",
+    "\x1b[31m",
+    "\x1b]0;",
+    "https://x.example/",
+)
+
+
+def _grain(source: Source) -> str:
+    return "".join(source.of(_GRAINS) for _ in range(source.up_to(8)))
+
+
 # Answers
 
 
@@ -304,7 +362,7 @@ def _quick_folder() -> str | None:
 TARGETS: dict[str, Target] = {
     target.__name__: target
     for target in (
-        *(anthropic, chat, responses, any_body, any_restore, body, text, any_statement, usage, decoding),
+        *(anthropic, chat, responses, any_body, any_restore, body, text, work, any_statement, usage, decoding),
         conversations,
     )
 }
