@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -41,9 +42,11 @@ _REWRITING = {
     Mode.LOSSLESS: Rewriting.LOSSLESS,
     Mode.BALANCED: Rewriting.SET_ASIDE,
 }
-# The context windows of Claude models, in tokens; the long one is asked for with a beta header.
+# The context windows of Claude models, in tokens; the long one is asked for with a beta header, on Bedrock in the body.
 _WINDOW, _LONG_WINDOW = 200_000, 1_000_000
 _ASKS_LONG_WINDOW = "context-1m"
+_BETAS_IN_BODY = b'"anthropic_beta"'  # within a text the quotes are escaped
+_ASKS_LONG_WINDOW_THERE = re.compile(rb'\s*:\s*\[[^\]\\]*"context-1m')
 # Those of OpenAI's models from GPT-4o to GPT-4.1 and GPT-5.4: the name of a deployment does not tell which it is.
 _LEAST_OF_OPENAI, _MOST_OF_OPENAI = 128_000, 1_050_000
 
@@ -136,5 +139,13 @@ def _windows(request: Request, endpoint: Endpoint) -> tuple[int, int]:
     """The least and the most tokens that the model of a request may be able to read."""
     if endpoint.wire_format is not WireFormat.ANTHROPIC_MESSAGES:
         return _LEAST_OF_OPENAI, _MOST_OF_OPENAI
-    window = _LONG_WINDOW if _ASKS_LONG_WINDOW in request.headers.get("anthropic-beta", "") else _WINDOW
+    window = _LONG_WINDOW if _asks_long_window(request) else _WINDOW
     return window, window
+
+
+def _asks_long_window(request: Request) -> bool:
+    if _ASKS_LONG_WINDOW in request.headers.get("anthropic-beta", ""):
+        return True
+    body = request.get_content(strict=False) or b""
+    place = body.find(_BETAS_IN_BODY)
+    return place >= 0 and _ASKS_LONG_WINDOW_THERE.match(body, place + len(_BETAS_IN_BODY)) is not None

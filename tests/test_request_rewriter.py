@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mitmproxy.http import Request
@@ -38,9 +39,10 @@ def _session(readings: int) -> list[Json]:
     return turns(*found)
 
 
-def _request(messages: list[Json], beta: str = "") -> Request:
+def _request(messages: list[Json], beta: str = "", betas_in_body: tuple[str, ...] = ()) -> Request:
     headers = ((b"anthropic-beta", beta.encode()),)
-    return tutils.treq(content=body(messages, tools=_TOOLS), headers=headers)
+    further: dict[str, Any] = {"anthropic_beta": list(betas_in_body)} if betas_in_body else {}
+    return tutils.treq(content=body(messages, tools=_TOOLS, **further), headers=headers)
 
 
 async def _treated(rewriter: RequestRewriter, messages: list[Json], *, answered: bool = True) -> Treatment:
@@ -101,14 +103,22 @@ async def test_observing_changes_nothing_and_tells_what_would_have_been(
     assert (treatment.outcome, treatment.body, treatment.set_aside) == ("observed", None, 3)
 
 
-@pytest.mark.parametrize(("beta", "set_aside"), [("", 0), ("context-1m-2025-08-07", 3)])
+@pytest.mark.parametrize(
+    ("beta", "in_body", "set_aside"),
+    [
+        ("", (), 0),
+        ("context-1m-2025-08-07", (), 3),
+        ("claude-code-20250219", ("interleaved-thinking-2025-05-14",), 0),
+        ("claude-code-20250219", ("interleaved-thinking-2025-05-14", "context-1m-2025-08-07"), 3),  # as on Bedrock
+    ],
+)
 async def test_a_transcript_that_fills_the_models_window_grows_no_further(
-    beta: str, set_aside: int, rewriter: RequestRewriter
+    beta: str, in_body: tuple[str, ...], set_aside: int, rewriter: RequestRewriter
 ) -> None:
     session = _session(4)
-    session[0] = {"role": "user", "content": "x" * 650_000}
+    session[0] = {"role": "user", "content": '{"anthropic_beta":["context-1m"]}' + "x" * 650_000}
     for messages in (session[:7], session):
-        treatment, sent = await rewriter.treat(_request(messages, beta), Endpoint.MESSAGES)
+        treatment, sent = await rewriter.treat(_request(messages, beta, in_body), Endpoint.MESSAGES)
         rewriter.settle(sent, answered=True)
         await asyncio.sleep(2 * _LIFETIME)
     assert treatment.set_aside == set_aside
