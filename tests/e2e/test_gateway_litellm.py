@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,13 +18,15 @@ import pytest
 
 from demo.answers import Answer, ToolUse
 from demo.stand_in import Request
+from tests.e2e.claude_code import NEEDS_CLIENT, ClaudeCode
 from tests.e2e.connect_proxy import ConnectProxy
-from tests.e2e.laws import Exchange
+from tests.e2e.laws import Exchange, messages_exchanges
 from tests.e2e.mitmdump import free_port, wait_for
-from tests.e2e.route import proxied
+from tests.e2e.route import Route, proxied
+from tests.e2e.scripted import make_project, session
 from tests.e2e.sdks.environment import NEEDS_PYTHON_SDKS, PROJECT, PYTHON, environment, run
 from tests.e2e.sdks.foundry import Foundry
-from tests.e2e.sdks.laws import conversations, same_request, verify, verify_prefixes
+from tests.e2e.sdks.laws import conversations, results, same_request, verify, verify_prefixes
 from tests.e2e.snippets import snippet
 
 pytestmark = [pytest.mark.e2e, NEEDS_PYTHON_SDKS]
@@ -90,35 +92,56 @@ def _answers(address: str) -> bool:
 
 @dataclass(frozen=True)
 class Both:
-    """The same conversations through LiteLLM twice: straight to the stand-in, and through the addon."""
+    """The same conversations through LiteLLM twice: straight to the stand-in, and through the addon.
+
+    The second LiteLLM still runs at `address`, with `way` behind it; the real Claude Code works in `work`.
+    """
 
     straight: list[Request]
     straight_decoded: dict[str, list[Any]]
     through: list[Exchange]
     decoded: dict[str, list[Any]]
-    log: str
+    way: Route
+    address: str
+    work: Path
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     home = tmp_path_factory.mktemp("home")
+    work = home / "work"
+    make_project(work)
+    script = [_one_of(SCRIPT, session(work), turn) for turn in range(len(session(work)))]
 
-    def talk(name: str, certificate: Path, proxy: str) -> dict[str, list[Any]]:
-        with litellm(home / name, certificate, proxy) as address:
-            program = [str(PYTHON), "-m", "tests.e2e.sdks.gateway_client", address, MASTER_KEY]
-            decoded: dict[str, list[Any]] = json.loads(run(program, PROJECT, environment(home, {})))
-            return decoded
+    def talk(address: str) -> dict[str, list[Any]]:
+        program = [str(PYTHON), "-m", "tests.e2e.sdks.gateway_client", address, MASTER_KEY]
+        decoded: dict[str, list[Any]] = json.loads(run(program, PROJECT, environment(home, {})))
+        return decoded
 
     with ExitStack() as stack:
-        near, far = (stack.enter_context(Foundry(SCRIPT)) for _ in range(2))
+        near, far = (stack.enter_context(Foundry(script)) for _ in range(2))
         tunnel = stack.enter_context(ConnectProxy(near.port))
         way = stack.enter_context(proxied(far, home / "route"))
         at_once = stack.enter_context(ThreadPoolExecutor())
-        straight = at_once.submit(talk, "straight", near.ca_path, f"http://127.0.0.1:{tunnel.port}")
-        through = at_once.submit(talk, "through", way.proxy.certificate, way.proxy.url)
-        straight_decoded, decoded = straight.result(), through.result()
+        starting = [
+            litellm(home / "straight", near.ca_path, f"http://127.0.0.1:{tunnel.port}"),
+            litellm(home / "through", way.proxy.certificate, way.proxy.url),
+        ]
+        addresses = list(at_once.map(stack.enter_context, starting))
+        straight_decoded, decoded = at_once.map(talk, addresses)
         wait_for(lambda: way.proxy.log().count(" outcome=") >= len(far.requests))
-        return Both(near.requests, straight_decoded, way.exchanges(), decoded, way.proxy.log())
+        yield Both(near.requests, straight_decoded, way.exchanges(), decoded, way, addresses[1], work)
+
+
+def _one_of(script: list[Answer], other: list[Answer], turn: int) -> Callable[[Request], Answer]:
+    """What is due at `turn`: from `other` to Claude Code, which has a tool named Bash, from `script` to all others."""
+
+    def answer(request: Request) -> Answer:
+        is_claude_code = any(tool.get("name") == "Bash" for tool in request.json.get("tools", ()))
+        due = other if is_claude_code else script
+        return due[min(turn, len(due) - 1)]
+
+    return answer
 
 
 def without_made_up(value: Any) -> Any:
@@ -170,5 +193,31 @@ def test_every_conversation_gets_smaller(both: Both) -> None:
 
 
 def test_the_proxy_understood_all_and_told_nothing(both: Both) -> None:
-    assert "outcome=not-understood" not in both.log
-    assert KEY not in both.log
+    log = both.way.proxy.log()
+    assert "outcome=not-understood" not in log
+    assert KEY not in log
+
+
+class ClaudeCodeOnGateway(ClaudeCode):
+    """Claude Code as the page sets it up: it knows LiteLLM alone, and neither Foundry nor the addon."""
+
+    def environment(self) -> dict[str, str]:
+        inherited = super().environment()
+        for name in ("CLAUDE_CODE_USE_FOUNDRY", "ANTHROPIC_FOUNDRY_RESOURCE", "ANTHROPIC_FOUNDRY_API_KEY"):
+            del inherited[name]
+        del inherited["HTTPS_PROXY"], inherited["NODE_EXTRA_CA_CERTS"]
+        return inherited
+
+
+@NEEDS_CLIENT
+def test_the_real_claude_code_works_through_litellm_and_gets_smaller(both: Both, tmp_path: Path) -> None:
+    variables = {"ANTHROPIC_BASE_URL": both.address, "ANTHROPIC_AUTH_TOKEN": MASTER_KEY}
+    client = ClaudeCodeOnGateway(tmp_path, both.work, "", Path(), "my-claude", variables)
+    done = client.run("Rename the twelfth item.")
+    found = both.way.exchanges()[len(both.through) :]
+
+    assert (done.code, done.out) == (0, "The session is over.\n"), done.err
+    for exchange in found:
+        verify(exchange)
+    last = messages_exchanges(found)[-1]
+    assert len(last.sent) - len(last.arrived.body) > 0.3 * sum(map(len, results(last.arrived.json)))
