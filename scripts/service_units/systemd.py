@@ -55,7 +55,6 @@ PrivateUsers=yes
 PrivateTmp=yes
 PrivateDevices=yes
 ProtectSystem=strict
-ProtectKernelTunables=yes
 ProtectControlGroups=yes
 ReadWritePaths={writable}
 """
