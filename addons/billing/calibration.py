@@ -82,10 +82,6 @@ class Calibration:
         last = model or next(reversed(self._samples.get(deployment, {})), "")
         return self._learned.get((deployment, last)) or Factor(_assumed(last or deployment))
 
-    def factors(self) -> dict[str, Factor]:
-        """What was learned, by deployment."""
-        return {name: self.factor(name) for name in self._samples if self.factor(name).is_learned}
-
 
 def _median(samples: Iterable[_Sample]) -> float:
     ordered = sorted(samples)

@@ -63,11 +63,6 @@ class Interval:
     low: float
     high: float
 
-    @property
-    def says_nothing(self) -> bool:
-        """Whether no difference is possible, too."""
-        return self.low <= 1.0 <= self.high
-
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
