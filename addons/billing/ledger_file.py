@@ -27,6 +27,7 @@ _DELETE_OLDEST = (
     " (SELECT id FROM requests ORDER BY at, id LIMIT 1 + (SELECT COUNT(*) FROM requests) / 10)"
 )
 _SHRINK_PAGES = 1_000  # are given back at a time, so that others need not wait long
+_MOST_SET_ASIDE = 3  # files
 _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 # What says that one row is no row. Everything else says something of the file.
 _NO_ROW = (
@@ -108,6 +109,7 @@ class LedgerFile:
                 _beside(self._path, "-wal").rename(_beside(kept, "-wal"))
             with suppress(OSError):
                 _beside(self._path, "-shm").unlink()
+            self._forget_older()
             return kept.name
         return None
 
@@ -152,6 +154,16 @@ class LedgerFile:
                 wal.unlink()
                 _beside(self._path, "-shm").unlink()
         self.close()
+
+    def _forget_older(self) -> None:
+        """Of what was set aside, keep the newest: a disk that breaks one file after the other fills up otherwise."""
+        found = self._path.parent.glob(f"{self._path.name}.broken-*")
+        with suppress(OSError):  # another proxy does the same
+            # A file's status changes when it gets another name.
+            files = sorted((file.stat().st_ctime_ns, file) for file in found if not file.name.endswith("-wal"))
+            for _, file in files[:-_MOST_SET_ASIDE]:
+                _beside(file, "-wal").unlink(missing_ok=True)
+                file.unlink(missing_ok=True)
 
     def _free_name(self) -> Path:
         name = f"{self._path.name}.broken-{int(self._clock())}"

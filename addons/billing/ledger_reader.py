@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -32,6 +33,8 @@ class LedgerReader:
     """
 
     def __init__(self, path: Path) -> None:
+        self.unreadable = 0
+        """How many rows were left out when `entries` was last gone through."""
         self._path = path
         try:
             if not path.exists():
@@ -41,6 +44,8 @@ class LedgerReader:
             # As bytes, since a path may be in no encoding.
             address = f"file:{quote(os.fsencode(path))}?mode=ro"
             self._connection = sqlite3.connect(address, uri=True, timeout=_LOCK_SECONDS, autocommit=True)
+            # Text that is none costs a character, and not the whole ledger.
+            self._connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         except (sqlite3.Error, OSError) as error:
             raise self._unusable(error) from None
         try:
@@ -50,23 +55,24 @@ class LedgerReader:
             raise
 
     def entries(self, since: float | None = None, until: float | None = None) -> Iterator[Entry]:
-        """The entries from `since` to before `until` (seconds since 1970), oldest first."""
+        """The entries from `since` to before `until` (seconds since 1970), oldest first.
+
+        A row that holds no entry costs that one request: `unreadable` says how many did.
+        """
         start = float("-inf") if since is None else since
         end = float("inf") if until is None else until
+        self.unreadable = 0
         try:
             with closing(self._connection.execute(_SELECT, (start, end))) as rows:
                 for row in rows:
-                    yield entry_of(row)
-        except (sqlite3.Error, ValueError, TypeError) as error:
-            raise self._unusable(error) from None
-
-    def last_at(self) -> float | None:
-        """When the last request came in, in seconds since 1970; None if there is none."""
-        try:
-            found = self._connection.execute("SELECT MAX(at) FROM requests").fetchone()[0]
+                    try:
+                        entry = entry_of(row)
+                    except ValueError:
+                        self.unreadable += 1
+                        continue
+                    yield entry
         except sqlite3.Error as error:
             raise self._unusable(error) from None
-        return None if found is None else float(found)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -138,6 +138,7 @@ def _figures(options: argparse.Namespace) -> Figures:
         learned = Accounts(prices=prices)
         for entry in reader.entries():
             learned.add(entry)
+        unreadable = reader.unreadable
         calibration = learned.calibration
         figures = add_up(
             _accounts(reader, options, calibration, prices),
@@ -145,6 +146,12 @@ def _figures(options: argparse.Namespace) -> Figures:
             calibration=calibration,
             projects_of=lambda sessions: projects_of(sessions, default_folder()),
         )
+        figures = replace(figures, unreadable=unreadable)
+        if not figures.total.requests and unreadable:
+            raise _NothingToReportError(
+                f"no request that can be read is in {file}, and {unreadable} that cannot: move it away, and the next"
+                " request begins a new one"
+            )
         if not figures.total.requests:
             when = "in that time" if options.since is not None or options.until is not None else "yet"
             raise _NothingToReportError(

@@ -37,6 +37,7 @@ def as_json(figures: Figures) -> str:
         "last": figures.last,
         "conversations": figures.conversations,
         "holdout_requests": figures.holdout,
+        "unreadable_requests": figures.unreadable,
         "total": _cost(figures.total),
         "by_day": [_row(row) for row in figures.days],
         "by_project": [_row(row) for row in figures.projects],

@@ -231,3 +231,5 @@ class Figures:
     waiting: Waiting
     results: Results
     evidence: Evidence | None = None
+    unreadable: int = 0
+    """How many rows of the whole ledger could not be read: they are in none of this."""

@@ -91,6 +91,8 @@ def headline(figures: Figures) -> Iterator[str]:
     unbilled = total.requests - total.billed
     if unbilled:
         yield f"{count(unbilled, 'request')} ended before the service told a bill: in no sum of costs."
+    if figures.unreadable:
+        yield f"{count(figures.unreadable, 'request')} in the ledger cannot be read: in none of the figures."
     if total.unpriced and total.money:
         yield (
             "Counted in units only, since no price is known:"

@@ -199,6 +199,21 @@ def test_a_broken_file_gets_another_name_each_time(file: LedgerFile, path: Path,
     assert [one.read_bytes() for one in kept] == [b"first" * 100, b"second" * 100]
 
 
+def test_of_broken_files_the_last_three_are_kept(file: LedgerFile, path: Path, clock: Clock) -> None:
+    path.parent.mkdir()
+    other = path.parent / "notes.broken-1"
+    other.touch()
+    for number in range(5):
+        path.write_bytes(b"%d" % number * 100)
+        if number == 1:  # what SQLite kept beside it goes where the file goes
+            Path(f"{path}-wal").write_bytes(b"beside")
+        assert file.set_aside(broken(file, clock)) is not None
+        clock.now += 1
+    kept = sorted(path.parent.glob(f"{path.name}.broken-*"))
+    assert [one.read_bytes()[:1] for one in kept] == [b"2", b"3", b"4"]
+    assert other.exists()
+
+
 def test_a_page_that_is_broken_later_on(file: LedgerFile, path: Path, clock: Clock) -> None:
     file.write(rows(2_000, clock))
     file.close()

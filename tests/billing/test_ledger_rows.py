@@ -44,3 +44,40 @@ def test_numbers_that_the_file_cannot_hold_are_cut() -> None:
     assert back.usage is not None
     assert back.usage.output == 2**62
     assert back.bytes_before == -(2**62)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("at", math.inf),
+        ("at", None),
+        ("session", b"bytes"),
+        ("status", "200"),
+        ("status", 200.5),
+        ("bytes_before", None),
+        ("ending", "in another way"),
+        ("gap", "long"),
+        ("output", None),
+        ("uncached", None),
+        ("cache_read", "many"),
+        ("changes", "no JSON"),
+        ("changes", "{}"),
+        ("changes", "[7]"),
+        ("changes", '[["Read", "numbered", 1, 2]]'),
+        ("changes", '[["Read", "numbered", 1, 2, "3"]]'),
+        ("changes", '[["Read", "numbered", true, 2, 3]]'),
+        ("changes", "[" * 99_999),
+    ],
+)
+def test_what_is_no_entry_is_refused(column: str, value: object) -> None:
+    row = list(row_of(entry(usage=Usage(uncached=1, output=2))))
+    row[COLUMNS.index(column)] = value
+    with pytest.raises(ValueError):  # noqa: PT011 - of whatever words, json's among them
+        entry_of(row)
+
+
+def test_a_row_has_all_its_columns() -> None:
+    row = row_of(entry())
+    for wrong in (row[:-1], (*row, 1), ()):
+        with pytest.raises(ValueError, match="columns"):
+            entry_of(wrong)

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from billing.ledger import LEDGER_FILE
 from billing.ledger_reader import LedgerReader
 from billing.usage import Usage
 from report_savings.command import main, moment
@@ -47,6 +50,19 @@ def test_the_report(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("6 requests in 2 conversations, ")
     assert "of the input bill" in out
     assert err == ""
+
+
+def test_what_cannot_be_read_is_left_out_and_counted(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(home, TWO_DAYS)
+    with closing(sqlite3.connect(home / LEDGER_FILE, autocommit=True)) as connection:
+        connection.execute("UPDATE requests SET changes = 'no JSON' WHERE id = 1")
+        assert main([]) == 0
+        assert "1 request in the ledger cannot be read: in none of the figures." in capsys.readouterr().out
+        found = document(capsys)
+        assert (requests(found), found["unreadable_requests"]) == (5, 1)
+        connection.execute("UPDATE requests SET changes = 'no JSON'")
+        assert main([]) == 1
+        assert "and 6 that cannot: move it away" in capsys.readouterr().err
 
 
 def test_the_folder_can_be_named(
