@@ -118,7 +118,7 @@ _PROVIDER_TABLES = {name: _table(paths) for name, paths in _PROVIDER_PATHS.items
 _DEPLOYMENT = re.compile(
     r"/openai/deployments/([^/?]+)/"
     rf"|{_VERTEX_MODELS}(?!count-tokens:)([^/?]+):(?:rawPredict|streamRawPredict)(?:\?|$)"
-    r"|/model/([^?]+)/invoke(?:-with-response-stream)?(?:\?|$)"
+    r"|/model/([^/?]+(?:/[^/?]+)?)/invoke(?:-with-response-stream)?(?:\?|$)"
 )
 
 
