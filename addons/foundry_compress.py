@@ -54,7 +54,7 @@ from outcomes import SIGNED, UNKNOWN_FORMAT  # noqa: E402
 from request_log import log_request  # noqa: E402
 from request_rewriter import RequestRewriter  # noqa: E402
 from treatment import Treatment  # noqa: E402
-from web_view import Commands, WebView  # noqa: E402
+from web_view import Commands, FlowBound, WebView  # noqa: E402
 
 VERSION = "0.1.0"
 
@@ -87,8 +87,12 @@ class FoundryCompress:
         self._web_view = WebView()
         self._arrivals = Arrivals(self._notices, lambda: self._mode is not Mode.OFF, self._client_setting)
         self.connections = Connections(self._notices, self._arrivals, self._in_scope, lambda: self._looks_in)
-        # mitmproxy's: what comes with us
-        self.addons = [Listening(), self.connections, Commands(self._web_view.pairs, self.stats, self.set_mode)]
+        self.addons = [  # mitmproxy's: what comes with us
+            Listening(),
+            self.connections,
+            Commands(self._web_view.pairs, self.stats, self.set_mode),
+            FlowBound(lambda: self._settings.flows_bytes if self._settings else 0),
+        ]
 
     # Start, options, end
 

@@ -61,11 +61,11 @@ class Mode(StrEnum):
 class Settings:
     """What the options say.
 
-    `extra_hosts` are normalised names, sorted; `cache_lifetime` is in seconds, None: as each request asks; `recent` and
-    `least` are tokens, see `compression_engine.Setting`; `holdout` is a share from 0 to 1; `keep_days` and `keep_mb`
-    bound the ledger; `providers` are others that serve Claude, as `provider_hosts.named_provider` returns them, sorted;
-    `work` are characters, see `compression_engine.Policy`; `budget` is in seconds, see `EngineWorker`; `state_url` is
-    the server in which conversations are remembered, None: a file in `state_dir`.
+    `extra_hosts` are normalised names, sorted, `providers` others that serve Claude, as `provider_hosts.named_provider`
+    returns them. `cache_lifetime` (None: as each request asks) and `budget` (see `EngineWorker`) are in seconds; `recent`
+    and `least` are tokens, see `compression_engine.Setting`; `work` are characters, see `Policy`; `holdout` is a share
+    from 0 to 1. `keep_days` and `keep_mb` bound the ledger, `flows_bytes` what mitmweb keeps. `state_url` is the server
+    in which conversations are remembered, None: a file in `state_dir`.
     """
 
     mode: Mode
@@ -79,6 +79,7 @@ class Settings:
     keep_days: int = 90
     keep_mb: int = 256
     providers: tuple[str, ...] = ()
+    flows_bytes: int = 200 * 1024 * 1024
     work: int = Policy().work
     budget: float = 2.0
     state_url: StateUrl | None = None
@@ -154,6 +155,11 @@ _DECLARED: tuple[tuple[str, str, str], ...] = (
         "foundry_token",
         "",
         "What must be shown to change the mode at foundry.local. Empty: a new one is made and logged at each start.",
+    ),
+    (
+        "foundry_flows_mb",
+        "200",
+        "Megabytes of flows that mitmweb and the console keep; the oldest go first, and none that you have marked.",
     ),
     (
         "foundry_keep_days",
@@ -232,6 +238,7 @@ def read_settings(options: OptManager, environment: Mapping[str, str], policy: C
         holdout=_share("foundry_holdout", options.foundry_holdout),
         keep_days=_number("foundry_keep_days", options.foundry_keep_days, KEEP_DAYS),
         keep_mb=_number("foundry_keep_mb", options.foundry_keep_mb, KEEP_MB),
+        flows_bytes=_number("foundry_flows_mb", options.foundry_flows_mb, _MEMORY_MB) * 1024 * 1024,
         work=_number("foundry_work_mb", options.foundry_work_mb, _WORK_MB) * 1_000_000,
         budget=_number("foundry_budget_ms", options.foundry_budget_ms, _BUDGET_MS) / 1000,
     )
