@@ -18,15 +18,13 @@ from outcomes import (
     OBSERVED,
     OFF,
     REWRITTEN,
-    SIGNED,
     STREAMED,
     TOO_LARGE,
-    UNKNOWN_FORMAT,
     UNREADABLE_ENCODING,
 )
 from request_content import TooLargeError, content_of
 
-__all__ = ["OFF", "SIGNED", "UNKNOWN_FORMAT", "Treatment", "treat"]
+__all__ = ["OFF", "Treatment", "treat"]
 
 
 @dataclass(frozen=True, slots=True)
