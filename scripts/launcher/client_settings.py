@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["MANAGED_DIRECTORY", "ClientSettings", "option_value", "parse_json_object", "read"]
+__all__ = ["MANAGED_DIRECTORY", "USERS_OWN", "ClientSettings", "option_value", "parse_json_object", "read"]
 
 MANAGED_DIRECTORY = Path("/Library/Application Support/ClaudeCode" if sys.platform == "darwin" else "/etc/claude-code")
 SOURCES = ("user", "project", "local")  # the names that the client's option --setting-sources knows
+USERS_OWN = ("--setting-sources", "user")
+"""Arguments that leave a project's files out: what outlives a session must not depend on where one stands."""
 
 
 @dataclass(frozen=True, slots=True)

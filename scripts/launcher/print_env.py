@@ -60,7 +60,7 @@ class _Asked:
 def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Print what the client needs and return 0. Raises LauncherError or AuthorityError with what is in the way."""
     asked = _parse(arguments)
-    settings = client_settings.read(environment)
+    settings = client_settings.read(environment, client_settings.USERS_OWN)
     certificate = asked.certificate or _own_certificate(environment)
     hosts = _foundry_hosts(settings)
     exceptions = exceptions_for(settings.variables, hosts)
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
     }
     sys.stdout.buffer.write(os.fsencode(render(asked.form, ours)))
     sys.stdout.flush()
-    for line in _remarks(asked, settings, exceptions, ours):
+    for line in _remarks(asked, client_settings.read(environment), exceptions, ours):
         print(f"claude-foundry: {line}", file=sys.stderr)
     return 0
 

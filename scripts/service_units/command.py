@@ -55,7 +55,7 @@ def _install(options: argparse.Namespace, environment: Mapping[str, str]) -> int
     manager.check()
     before = manager.read()
     port = options.port or (before.port if before else DEFAULT_PORT)
-    service, upstream = describe(client_settings.read(environment), port, options.mode, before)
+    service, upstream = describe(_settings(environment), port, options.mode, before)
     seen = trial.answer_at(port)
     if trial.is_taken(port) and (before is None or before.port != port):
         raise LauncherError(f"somebody else listens at 127.0.0.1:{port} already: name another with --port.")
@@ -113,7 +113,7 @@ def _uninstall(options: argparse.Namespace, environment: Mapping[str, str]) -> i
     manager = of_this_machine(environment)
     before = manager.read()
     # Where it is not installed, what this shell says is where things would lie.
-    service = before or describe(client_settings.read(environment), DEFAULT_PORT, None)[0]
+    service = before or describe(_settings(environment), DEFAULT_PORT, None)[0]
     taken = manager.remove()
     traces.remove_own(service)
     for file in taken:
@@ -131,6 +131,10 @@ def _uninstall(options: argparse.Namespace, environment: Mapping[str, str]) -> i
     for line in _still_led_here(client_settings.read(environment), service.port):
         print(f"service: {line}", file=sys.stderr)
     return 0
+
+
+def _settings(environment: Mapping[str, str]) -> client_settings.ClientSettings:
+    return client_settings.read(environment, client_settings.USERS_OWN)
 
 
 def _still_led_here(settings: client_settings.ClientSettings, port: int) -> list[str]:

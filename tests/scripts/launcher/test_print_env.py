@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -185,6 +186,20 @@ def test_settings_that_win_over_a_shell(home: Path, capsys: pytest.CaptureFixtur
     assert len(Printed(home, capsys, ["--print-env", "json"], {}).said) == 1
 
 
+def test_a_project_in_which_one_stands_has_no_say(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its files may be anybody's, and the bundles are for all projects."""
+    theirs = home / "theirs.pem"
+    theirs.write_text("-----BEGIN CERTIFICATE-----\ntheirs\n-----END CERTIFICATE-----\n")
+    file = home / "work" / ".claude" / "settings.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps({"env": {"NODE_EXTRA_CA_CERTS": str(theirs), "NO_PROXY": "theirs.example"}}))
+    printed = Printed(home, capsys, ["--print-env", "json"], {})
+    assert "theirs" not in Path(printed.variables["NODE_EXTRA_CA_CERTS"]).read_text()
+    assert "theirs" not in printed.out
+    said = Printed(home, capsys, ["--print-env", "sh"], {}).said
+    assert f"{file} sets NODE_EXTRA_CA_CERTS, and Claude Code prefers that: change it there." in said
+
+
 def test_managed_settings_win_over_everything(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,7 +207,8 @@ def test_managed_settings_win_over_everything(
     managed.mkdir()
     (managed / "managed-settings.json").write_text('{"env": {"HTTPS_PROXY": "http://company.example:1"}}')
     read = client_settings.read
-    monkeypatch.setattr(client_settings, "read", lambda environment: read(environment, managed_directory=managed))
+    patched = functools.partial(read, directory=home / "work", managed_directory=managed)
+    monkeypatch.setattr(client_settings, "read", patched)
     said = Printed(home, capsys, ["--print-env", "json"], {}).said
     assert said[0].startswith(f"{managed / 'managed-settings.json'} sets HTTPS_PROXY")
 

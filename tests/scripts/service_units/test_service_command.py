@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,6 +98,17 @@ def test_install(service: World, capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert out.startswith("Installed, and answering at 127.0.0.1:8787 in mode balanced")
     assert err == ""
+
+
+def test_a_project_in_which_one_stands_has_no_say(service: World) -> None:
+    """Its files may be anybody's, and the service is for all projects."""
+    settings = Path(service.environment["HOME"]) / "project" / ".claude" / "settings.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('{"env": {"HTTPS_PROXY": "http://elsewhere.example:1", "FOUNDRY_COMPRESS_MODE": "off"}}')
+    os.chdir(settings.parent.parent)
+    assert service("install") == 0
+    assert service.manager.installed
+    assert set(service.manager.installed.environment) == {"FOUNDRY_COMPRESS_STATE_DIR", "FOUNDRY_COMPRESS_CONFDIR"}
 
 
 def test_install_again(service: World, capsys: pytest.CaptureFixture[str]) -> None:
