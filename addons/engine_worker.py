@@ -18,7 +18,7 @@ from threading import Event
 from typing import Protocol
 
 from compression_engine import Engine, Outcome, Policy, Prompt, Rewrite, WireFormat, tokens
-from engine_process import EngineProcess
+from engine_process import EngineProcess, EngineProcessError
 from notices import where_it_broke
 
 __all__ = ["Decider", "EngineFailure", "EngineWorker"]
@@ -57,8 +57,8 @@ class Decider(Protocol):
     def may_go_raw(self) -> bool:
         """Whether the client's own bytes may go out without breaking a prompt cache."""
 
-    def went_raw(self) -> None:
-        """Remember that they go out."""
+    def went_raw(self) -> bool:
+        """Remember that they go out, now or once it is asked how the request is written: False where it was not yet."""
 
 
 class EngineWorker:
@@ -93,8 +93,15 @@ class EngineWorker:
         quick = _caught(self._engine.rewrite_if_quick, body, wire_format, decide, decide.is_routine, QUICK_BYTES)
         result = quick if quick is not None else await self._on_a_thread(body, wire_format, decide)
         if isinstance(result, EngineFailure) or result.outcome is Outcome.STOPPED:
-            await asyncio.wait([asyncio.wrap_future(self._note(decide.went_raw))], timeout=_NOTED_WITHIN)
+            await asyncio.wait(
+                [asyncio.wrap_future(self._note(partial(self._went_raw, body, wire_format, decide)))],
+                timeout=_NOTED_WITHIN,
+            )
         return result
+
+    def _went_raw(self, body: bytes, wire_format: WireFormat, decide: Decider) -> None:
+        if not decide.went_raw():
+            decide(self._engine.read(body, wire_format))
 
     async def _on_a_thread(self, body: bytes, wire_format: WireFormat, decide: Decider) -> Rewrite | EngineFailure:
         if len(self._stuck) == _THREADS:
@@ -130,11 +137,14 @@ class EngineWorker:
             return None
         is_known = any(digest in self._told for digest in prompt.digests)
         self._tell(prompt.digests[-1])
-        if not is_known and self._engine.leaves_alone(prompt, policy):
-            # It goes out as it is, so nobody has to wait; the next request finds that the work is done.
-            process.learn(prompt.body, wire_format, policy)
-            return self._engine.unchanged(prompt)
-        return process.rewrite(prompt.body, wire_format, policy, goes_on)
+        try:
+            if not is_known and self._engine.leaves_alone(prompt, policy):
+                # It goes out as it is, so nobody has to wait; the next request finds that the work is done.
+                process.learn(prompt.body, wire_format, policy)
+                return self._engine.unchanged(prompt)
+            return process.rewrite(prompt.body, wire_format, policy, goes_on)
+        except EngineProcessError:
+            return None  # killed, or closed: the work is done here, or a prompt cache would break
 
     def _tell(self, digest: bytes) -> None:
         self._told[digest] = None
@@ -153,12 +163,12 @@ class EngineWorker:
             done.set_result(_caught(act))
             return done
 
-    def close(self) -> None:
-        """Take no more work."""
+    def close(self, *, at_once: bool = True) -> None:
+        """Take no more work. What waits goes on as it is, or, not `at_once`, is done yet."""
         if self._process is not None:
             self._process.close()
-        for threads in (self._threads, self._noting):
-            threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=at_once)
+        self._noting.shutdown(wait=False)
 
 
 def _caught[**P, R](act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | EngineFailure:

@@ -26,7 +26,9 @@ from engine_worker import EngineWorker
 from foundry_options import Mode, Settings
 from host_rules import Endpoint
 from notices import Notices
-from treatment import OFF, Treatment, treat
+from outcomes import OFF
+from request_content import TooLargeError, content_of
+from treatment import Treatment, treat
 
 __all__ = ["SETTLE_SECONDS", "STATE_FILE", "RequestRewriter"]
 
@@ -67,7 +69,7 @@ class RequestRewriter:
         before, self._settings = self._settings, settings
         self._engine.budget = settings.budget
         if settings.memory_bytes != before.memory_bytes:
-            self._engine.close()
+            self._engine.close(at_once=False)
             self._engine = self._new_engine()
             self.start()
         if (settings.state_dir, settings.state_url) != (before.state_dir, before.state_url):
@@ -146,6 +148,9 @@ def _windows(request: Request, endpoint: Endpoint) -> tuple[int, int]:
 def _asks_long_window(request: Request) -> bool:
     if _ASKS_LONG_WINDOW in request.headers.get("anthropic-beta", ""):
         return True
-    body = request.get_content(strict=False) or b""
+    try:
+        body = content_of(request) or b""
+    except (TooLargeError, ValueError):
+        return False  # nobody will look into it
     place = body.find(_BETAS_IN_BODY)
     return place >= 0 and _ASKS_LONG_WINDOW_THERE.match(body, place + len(_BETAS_IN_BODY)) is not None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -114,6 +115,26 @@ async def test_for_what_goes_out_as_it_is_nobody_waits() -> None:
     assert not isinstance(first, EngineFailure)
     assert (first.outcome, first.counts.results) == (Outcome.NOTHING_TO_DO, 0)
     assert second == Engine().rewrite(body([*asked, *again]), FORMAT, lambda _: raw_so_far)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
+async def test_where_it_is_killed_at_work_the_work_is_done_here() -> None:
+    """What went out rewritten goes out so again: the client's own bytes would break the prompt cache."""
+    process = started()
+    worker = EngineWorker(Engine(), 0.2, process=process)
+    assert process._process
+    pid = process._process.pid
+    os.kill(pid, signal.SIGSTOP)
+    decide = Decider(raw=False)
+    try:
+        task = asyncio.create_task(worker.rewrite(body(LARGE), FORMAT, decide))
+        assert await asyncio.to_thread(wait_for, lambda: process._waiting)
+        os.kill(pid, signal.SIGKILL)
+        assert await task == Engine().rewrite(body(LARGE), FORMAT)
+    finally:
+        worker.close()
+    assert not decide.noted
 
 
 @pytest.mark.slow

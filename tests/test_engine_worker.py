@@ -37,8 +37,9 @@ class Decider:
     def may_go_raw(self) -> bool:
         return self.raw
 
-    def went_raw(self) -> None:
+    def went_raw(self) -> bool:
         self.noted += 1
+        return bool(self.threads)
 
 
 type _Act = Callable[[bytes, Callable[[], bool]], Rewrite]
@@ -182,6 +183,32 @@ async def test_what_was_done_before_the_stop_is_not_done_again() -> None:
     left = iter([True] * (len(messages) - 6))
     whole = engine.rewrite(body(messages), FORMAT, goes_on=lambda: next(left))
     assert whole == Engine().rewrite(body(messages), FORMAT)
+
+
+async def test_a_request_of_which_nothing_was_asked_is_read_to_remember_that_it_goes_out_as_it_is() -> None:
+    def act(_body: bytes, _goes_on: Callable[[], bool]) -> Rewrite:
+        raise ValueError
+
+    decide = Decider()
+    async with _worker(act) as worker:
+        assert isinstance(await worker.rewrite(body(turns()), FORMAT, decide), EngineFailure)
+    assert len(decide.threads) == 1
+    assert decide.threads[0] is not threading.current_thread()
+
+
+async def test_what_waits_when_settings_change_is_done_yet() -> None:
+    release = threading.Event()
+
+    def act(body: bytes, _goes_on: Callable[[], bool]) -> Rewrite:
+        release.wait(10)
+        return _unchanged(body)
+
+    async with _worker(act) as worker:
+        tasks = [asyncio.create_task(worker.rewrite(b"", FORMAT, Decider())) for _ in range(9)]
+        await asyncio.sleep(0.05)
+        worker.close(at_once=False)
+        release.set()
+        assert not [result for result in await asyncio.gather(*tasks) if isinstance(result, EngineFailure)]
 
 
 async def test_a_cancelled_request_is_cancelled() -> None:

@@ -193,6 +193,7 @@ class Decision:
     is_measured: bool = field(init=False)
     _prompt: Prompt | None = field(default=None, init=False)
     _last: Found | None = field(default=None, init=False)
+    _goes_raw: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         """Until it is called, take it that nothing may be changed where nothing is to be."""
@@ -206,6 +207,8 @@ class Decision:
             return self.conversations.preview(prompt, self.terms)
         self._prompt = prompt
         policy, self.sent, self.standing = self.conversations.decide(prompt, self.terms, self._last)
+        if self._goes_raw:
+            self.conversations.went_raw(prompt, self.sent)
         is_raw = policy.raw == ((0, prompt.count),)
         if self.is_measured and self.observed is not None and is_raw and not self.standing.holdout:
             # It goes out as it came. What would have been done is played through beside it.
@@ -223,7 +226,12 @@ class Decision:
         """Whether it is known that the service holds nothing that went out rewritten: then no cache breaks."""
         return self.standing is not None and not self.standing.is_ours
 
-    def went_raw(self) -> None:
-        """Remember that the request goes out as the client wrote it after all."""
-        if self._prompt is not None and self.sent is not None:
+    def went_raw(self) -> bool:
+        """Remember that the request goes out as the client wrote it after all.
+
+        False where nothing was asked yet: then it is remembered once it is.
+        """
+        self._goes_raw = True
+        if self._prompt is not None and self.sent is not None:  # else it is being decided, and the thread will see
             self.conversations.went_raw(self._prompt, self.sent)
+        return self._prompt is not None or not self.is_billed

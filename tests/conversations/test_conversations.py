@@ -104,6 +104,16 @@ def warmed(proxy: Proxy, turns: int = 5) -> None:
         assert proxy.send(session(turn)) == Policy()
 
 
+def test_what_is_decided_after_it_went_out_as_it_was_is_remembered_as_that(proxy: Proxy) -> None:
+    """The thread was late, and the client's bytes did not wait for it."""
+    warmed(proxy, 1)
+    decision = Decision(proxy.conversations, proxy.observed, TERMS)
+    assert not decision.went_raw()
+    Engine().rewrite(body(session(2), tools=TOOLS), FORMAT, decision)
+    assert decision.went_raw()
+    assert proxy.send(session(3)).raw == ((0, len(session(2))),)
+
+
 # Cold and warm
 
 
