@@ -64,8 +64,8 @@ class Settings:
     `extra_hosts` are normalised names, sorted, `providers` others that serve Claude, as `provider_hosts.named_provider`
     returns them. `cache_lifetime` (None: as each request asks) and `budget` (see `EngineWorker`) are in seconds,
     `recent` and `least` in tokens, see `compression_engine.Setting`, `work` in characters, see `Policy`; `holdout` is a
-    share from 0 to 1. `keep_days` and `keep_mb` bound the ledger, `flows_bytes` what mitmweb keeps. `state_url` is the server
-    in which conversations are remembered, None: a file in `state_dir`.
+    share from 0 to 1. `keep_days` and `keep_mb` bound the ledger, `flows_bytes` what mitmweb keeps. `state_url` is the
+    server in which conversations are remembered, None: a file in `state_dir`.
     """
 
     mode: Mode
