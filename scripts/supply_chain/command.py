@@ -16,7 +16,7 @@ __all__ = ["main"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 GROUPS = ("metrics", "redis", "report")
-"""Dependency groups that a user's environment may hold besides what the addon needs."""
+"""Dependency groups whose packages are there where they are wanted, besides what the addon always needs."""
 
 DONE, FOUND, FAILED = 0, 1, 2
 

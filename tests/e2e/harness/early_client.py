@@ -6,12 +6,14 @@ It stands in front of the addon, which waits for it to end before it closes what
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 from mitmproxy import ctx
 
 
 async def running() -> None:
-    reader, writer = await asyncio.open_connection(os.environ["EARLY_FROM"], ctx.options.listen_port)
+    proxyserver: Any = ctx.master.addons.get("proxyserver")
+    reader, writer = await asyncio.open_connection(os.environ["EARLY_FROM"], proxyserver.listen_addrs()[0][1])
     writer.write(b"GET http://foundry.local/ready HTTP/1.1\r\nHost: foundry.local\r\nConnection: close\r\n\r\n")
     try:
         answer = await reader.read()
