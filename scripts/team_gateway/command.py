@@ -128,4 +128,7 @@ def _addon_options(environment: Mapping[str, str]) -> dict[str, str]:
         for key, value in sorted(environment.items())
         if key.startswith(_OPTION_PREFIX) and value
     }
+    url = given.get("STATE_URL", "@")
+    if "@" in url and not url.startswith("@"):  # everybody on the machine can read a command line
+        raise GatewayError(f"{_OPTION_PREFIX}STATE_URL holds a password: put it into a file, and give @FILE")
     return {f"foundry_{name.lower()}": value for name, value in given.items() if name not in _NO_OPTIONS}

@@ -138,6 +138,38 @@ def test_what_is_missing_is_one_line(image: Image, folder: Path, environment: di
     assert done.stderr.count("\n") == 1
 
 
+def test_without_a_container_it_is_the_same(folder: Path) -> None:
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("FOUNDRY_", "ANTHROPIC_"))},
+        "FOUNDRY_GATEWAY_HOST": "127.0.0.1",
+        "FOUNDRY_GATEWAY_PORT": str(free_port()),
+        "FOUNDRY_GATEWAY_USERS_FILE": str(folder / "secrets" / "proxy_users"),
+        "FOUNDRY_GATEWAY_RUN_DIR": str(folder / "run"),
+        "FOUNDRY_COMPRESS_CONFDIR": str(folder / "ca"),
+        "FOUNDRY_COMPRESS_STATE_DIR": str(folder / "state"),
+    }
+
+    def check() -> str:
+        body = PROJECT / "scripts" / "healthcheck_body.py"
+        command = [sys.executable, "-I", str(body)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+        assert (done.returncode == 0) == bool(done.stdout)
+        return done.stdout or done.stderr
+
+    assert "was not started here" in check()
+    with (folder / "log").open("wb") as log:
+        command = [sys.executable, "-I", str(PROJECT / "scripts" / "team_gateway")]
+        gateway = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
+    try:
+        assert wait_for(lambda: check() == "healthcheck: the addon answers\n", START_SECONDS)
+        gateway.kill()
+        gateway.wait(START_SECONDS)
+        assert "nothing answers" in check()
+    finally:
+        gateway.kill()
+        gateway.wait(START_SECONDS)
+
+
 # As the page says. `docker` is a small program here, which does with the container above what is asked for.
 
 DOCKER = f"""#!{sys.executable}

@@ -46,9 +46,10 @@ def test_no_secret_is_on_the_command_line(environment: dict[str, str], tmp_path:
 
 
 def test_variables_become_options_and_arguments_come_last(environment: dict[str, str]) -> None:
+    environment["FOUNDRY_COMPRESS_STATE_URL"] = "@/run/secrets/state_url"
     environment |= {"FOUNDRY_COMPRESS_MODE": "lossless", "FOUNDRY_COMPRESS_EXTRA_HOSTS": "", "FOUNDRY_OTHER": "1"}
     argv = command.mitmdump(["--set", "foundry_mode=off"], environment)
-    assert "foundry_mode=lossless" in argv
+    assert {"foundry_mode=lossless", "foundry_state_url=@/run/secrets/state_url"} < set(argv)
     assert argv[-1] == "foundry_mode=off"
     assert not [part for part in argv if "foundry_extra_hosts" in part or "foundry_confdir" in part]
 
@@ -78,6 +79,10 @@ def test_it_is_asked_where_it_listens(environment: dict[str, str], tmp_path: Pat
         ({users.LINES_VARIABLE: "# nobody"}, "names nobody"),
         ({own_user.FOLDER_VARIABLE: "/dev/null/run"}, "cannot be written"),
         ({"FOUNDRY_COMPRESS_CONFDIR": "/dev/null/ca"}, "/dev/null/ca"),
+        (
+            {"FOUNDRY_COMPRESS_STATE_URL": "redis://:secret@redis:6379"},
+            "STATE_URL holds a password: put it into a file",
+        ),
     ],
 )
 def test_what_is_in_the_way_is_one_line(
@@ -89,6 +94,7 @@ def test_what_is_in_the_way_is_one_line(
     assert printed.err.startswith("gateway: ")
     assert said in printed.err
     assert printed.err.count("\n") == 1
+    assert "secret" not in printed.err
 
 
 def test_it_becomes_mitmdump_without_the_lines_in_its_variables(
