@@ -56,7 +56,16 @@ PASSWORD = "planted-password"
 OURS, COMPANYS = "Foundry Compress", "mitmproxy"  # organisations of the authorities
 SECONDS = 60
 
-needs_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+
+def _has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6 on loopback")
 
 
 class Project(NamedTuple):
@@ -342,7 +351,8 @@ def test_a_proxy_on_ipv6(project: Project, tmp_path: Path) -> None:
     before = project.arrived
     proxy = _mitmdump(tmp_path, project, *proxy_arguments("IPv6", {}), leads_to={HOST: project.foundry.port})
     with proxy.launched():
-        assert proxy.logged(f"HTTP(S) proxy listening at [::1]:{proxy.port}.", SECONDS)
+        assert proxy.logged("mode balanced", SECONDS)
+        assert f"HTTP(S) proxy listening at [::1]:{proxy.port}." in proxy.log()
         readers = {
             PROXY.replace("127.0.0.1", "[::1]"): f"http://[::1]:{proxy.port}",
             CERTIFICATE: str(proxy.certificate),
@@ -399,6 +409,14 @@ def test_without_the_password_nobody_is_served(guarded: Mitmdump) -> None:
         assert _get(guarded, password, f"http://{OTHER}/") == 407
     with Tunnel(guarded.port, HOST) as tunnel:
         assert tunnel.status == 407
+
+
+@NEEDS_CLIENT
+def test_claude_code_says_that_the_password_is_missing(guarded: Mitmdump, project: Project, tmp_path: Path) -> None:
+    variables = {"HTTPS_PROXY": guarded.url, "NODE_EXTRA_CA_CERTS": str(guarded.certificate)}
+    run = _claude(tmp_path, project, variables)
+    assert run.code != 0
+    assert "API Error: 407 Proxy Authentication Required" in run.out
 
 
 @NEEDS_CLIENT
