@@ -27,11 +27,13 @@ from tests.e2e.laws import Exchange, messages_exchanges, verify
 from tests.e2e.neighbours import HOSTS, neighbour
 from tests.e2e.route import Route
 from tests.e2e.scripted import make_project, session
+from tests.e2e.sdks.environment import NEEDS_PYTHON_SDKS, PROJECT, PYTHON, environment, run
 from tests.e2e.snippets import snippet
 from tests.e2e.test_billing import bills, ledger
 
 pytestmark = pytest.mark.e2e
 
+EVERYTHING = ",".join(provider_hosts.PROVIDERS)
 NAME = "claude-sonnet-4-5-20250929"
 """What the answers call the model."""
 
@@ -248,7 +250,7 @@ def test_one_region_is_looked_into_and_no_other(tmp_path: Path) -> None:
 def everything_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Route]:
     """With the largest certificate there is: the sessions above have one for a single region."""
     directory = tmp_path_factory.mktemp("everything")
-    with neighbour([], directory / "route", foundry_providers=",".join(provider_hosts.PROVIDERS)) as way:
+    with neighbour([], directory / "route", foundry_providers=EVERYTHING) as way:
         yield way
 
 
@@ -326,19 +328,42 @@ def test_an_answer_of_bedrocks_that_is_not_streamed_is_billed(tmp_path: Path) ->
     assert entry.deployment == f"arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.{NAME}-v1:0"
 
 
+LOOKED = [
+    {"role": "user", "content": "Look."},
+    {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}]},
+    {
+        "role": "user",
+        "content": [
+            {"type": "tool_result", "tool_use_id": "toolu_1", "content": "\n".join(["WARN the queue is full"] * 200)}
+        ],
+    },
+]
+
+
+@NEEDS_PYTHON_SDKS
+def test_anthropics_sdks_need_nothing_but_proxy_and_certificate(tmp_path: Path) -> None:
+    ask = json.dumps({"max_tokens": 99, "messages": LOOKED})
+    with neighbour(
+        [Answer(("No.",)), Answer(("It is full.",))], tmp_path / "route", foundry_providers=EVERYTHING
+    ) as way:
+        variables = {"HTTPS_PROXY": way.proxy.url, "SSL_CERT_FILE": str(way.proxy.certificate)}
+        program = str(PROJECT / "tests/e2e/sdks/neighbours_client.py")
+        told = json.loads(run([str(PYTHON), program], tmp_path, environment(tmp_path, variables), ask))
+        entries = ledger(way, 3)
+        requests, billed, log = way.stand_in.requests, bills(way), way.proxy.log()
+
+    assert {name: message["content"][0]["text"] for name, message in told.items()} == dict.fromkeys(
+        ("bedrock", "vertex", "anthropic"), "It is full."
+    )
+    assert {request.header("host") for request in requests} == {VERTEX.host, BEDROCK.host, ANTHROPIC.host}
+    assert all(len(request.body) < 0.3 * len(ask) for request in requests)
+    assert [entry.usage for entry in entries] == billed
+    assert {entry.outcome for entry in entries} == {"rewritten"}
+    assert "passed as it was" not in log
+
+
 def test_a_count_of_tokens_on_vertex_is_of_what_will_be_sent(tmp_path: Path) -> None:
-    lines = "\n".join(["WARN the queue is full"] * 200)
-    body = json.dumps(
-        {
-            "model": VERTEX.model,
-            "messages": [
-                {"role": "user", "content": "Look."},
-                {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}]},
-                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": lines}]},
-            ],
-        },
-        separators=(",", ":"),
-    ).encode()
+    body = json.dumps({"model": VERTEX.model, "messages": LOOKED}, separators=(",", ":")).encode()
     path = "/v1/projects/p/locations/us-east5/publishers/anthropic/models/count-tokens:rawPredict"
     with neighbour([], tmp_path / "route", foundry_providers="vertex") as way:
         answer = exchange(way.proxy.port, VERTEX.host, request(VERTEX.host, body, path=path), way.proxy.certificate)
