@@ -9,18 +9,30 @@ import platformdirs
 
 from launcher.proxy_process import PROJECT
 
-__all__ = ["OPTION_PREFIX", "confdir", "state_dir"]
+__all__ = ["OPTION_PREFIX", "confdir", "named", "pinned", "state_dir"]
 
 OPTION_PREFIX = "FOUNDRY_COMPRESS_"
 """With which the names of our variables begin."""
+_STATE_DIR = f"{OPTION_PREFIX}STATE_DIR"
+_CONFDIR = f"{OPTION_PREFIX}CONFDIR"
 
 
 def state_dir(environment: Mapping[str, str]) -> Path:
     """The folder for what is remembered; without a variable the user's own, as for `foundry_state_dir`."""
-    given = environment.get(f"{OPTION_PREFIX}STATE_DIR")
+    given = environment.get(_STATE_DIR)
     return Path(given).expanduser().absolute() if given else platformdirs.user_state_path("foundry-compress")
 
 
 def confdir(environment: Mapping[str, str]) -> Path:
     """The folder of the certificate authority."""
-    return Path(environment.get(f"{OPTION_PREFIX}CONFDIR") or PROJECT / "certs").absolute()
+    return Path(environment.get(_CONFDIR) or PROJECT / "certs").absolute()
+
+
+def named(environment: Mapping[str, str]) -> dict[str, str]:
+    """Those of the variables in `environment` that say where things are."""
+    return {name: environment[name] for name in (_STATE_DIR, _CONFDIR) if name in environment}
+
+
+def pinned(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that say the same from whatever folder and project they are read."""
+    return {_STATE_DIR: str(state_dir(environment)), _CONFDIR: str(confdir(environment))}

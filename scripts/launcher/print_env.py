@@ -32,7 +32,7 @@ from launcher import (
 from launcher.client_settings import ClientSettings
 from launcher.env_formats import FORMATS, render
 from launcher.errors import LauncherError
-from service_units.address import DEFAULT_PORT, installed_port
+from service_units.address import Whereabouts, whereabouts
 
 __all__ = ["OPTION", "exceptions_for", "main"]
 
@@ -59,7 +59,10 @@ class _Asked:
 
 def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Print what the client needs and return 0. Raises LauncherError or AuthorityError with what is in the way."""
-    asked = _parse(arguments)
+    service = whereabouts()
+    asked = _parse(arguments, service)
+    if asked.proxy in _addresses(service):
+        environment = {**environment, **places.named(service.environment)}
     settings = client_settings.read(environment, client_settings.USERS_OWN)
     certificate = asked.certificate or _own_certificate(environment)
     hosts = _foundry_hosts(settings)
@@ -75,7 +78,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
     return 0
 
 
-def _parse(arguments: Sequence[str]) -> _Asked:
+def _parse(arguments: Sequence[str], service: Whereabouts) -> _Asked:
     parser = _Parser("claude-foundry", add_help=False, allow_abbrev=False)
     parser.add_argument(OPTION, metavar="FORMAT", dest="form", required=True)
     parser.add_argument("--proxy", metavar="URL")
@@ -87,10 +90,14 @@ def _parse(arguments: Sequence[str]) -> _Asked:
         raise LauncherError(f"--ca: {given.ca} holds no certificate in PEM form.")
     return _Asked(
         given.form,
-        _address(given.proxy) if given.proxy is not None else f"http://127.0.0.1:{installed_port() or DEFAULT_PORT}",
+        _address(given.proxy) if given.proxy is not None else _addresses(service)[0],
         is_own=given.proxy is None,
         certificate=given.ca.absolute() if given.ca else None,
     )
+
+
+def _addresses(service: Whereabouts) -> list[str]:
+    return [f"http://{host}:{service.port}" for host in ("127.0.0.1", "localhost")]
 
 
 def _address(given: str) -> str:

@@ -63,22 +63,18 @@ def describe(
 ) -> tuple[Service, CorporateProxy | None]:
     """The service as this shell and Claude Code's settings would have it, and the proxy that is its next hop.
 
-    What Claude Code was told since about a service that was there `before` is not taken for the user's own: its address
-    is no next hop, and its bundles stand for what they were made from.
+    Of a service that was there `before`, the launcher's variables stay that this shell does not set. What Claude Code
+    was told about it since is not taken for the user's own: its address is no next hop, and its bundles stand for what
+    they were made from.
 
     Raises LauncherError if that is not possible.
     """
     if port not in _PORTS:
         raise LauncherError(f"--port: {port} is not possible; allowed is a whole number from 1 to 65535.")
     variables = settings.variables
-    environment = {
-        name: value
-        for name, value in variables.items()
-        if name.startswith(OPTION_PREFIX) and value and name != _TOKEN  # the token is for the person alone
-    }
-    for name in (f"{OPTION_PREFIX}STATE_DIR", f"{OPTION_PREFIX}CONFDIR"):
-        if name in environment:  # the service works in another folder
-            environment[name] = str(Path(environment[name]).expanduser().absolute())
+    environment = _own(before.environment) if before else {}
+    environment |= _own({name: value for name, value in variables.items() if name not in settings.origins})
+    environment |= places.pinned(environment)
     if mode:
         environment[f"{OPTION_PREFIX}MODE"] = mode
     host = _host(settings)
@@ -96,6 +92,15 @@ def describe(
         if value := no_proxy.repair(variables, "").value:
             environment["NO_PROXY"] = value
     return Service(port, dict(sorted(environment.items()))), upstream
+
+
+def _own(environment: Mapping[str, str]) -> dict[str, str]:
+    """The launcher's variables but for the token, which is for the person alone."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(OPTION_PREFIX) and value and name != _TOKEN
+    }
 
 
 def _is_told_of(variables: Mapping[str, str], port: int) -> bool:

@@ -15,6 +15,15 @@ def test_the_variables_say_where(monkeypatch: pytest.MonkeyPatch) -> None:
     assert places.confdir({"FOUNDRY_COMPRESS_CONFDIR": "/c"}) == Path("/c")
 
 
+def test_named_and_pinned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"FOUNDRY_COMPRESS_CONFDIR": "certs", "FOUNDRY_COMPRESS_MODE": "off"}
+    assert places.named(given) == {"FOUNDRY_COMPRESS_CONFDIR": "certs"}
+    pinned = places.pinned(given)
+    assert pinned["FOUNDRY_COMPRESS_CONFDIR"] == str(tmp_path / "certs")
+    assert places.named(pinned) == pinned == places.pinned(pinned)
+
+
 def test_without_variables_they_are_where_the_addon_looks() -> None:
     assert places.state_dir({}) == foundry_options._state_dir("")
     assert places.confdir({}) == PROJECT / "certs"

@@ -14,6 +14,7 @@ from doctor_checks.proxy import Kind, Look
 from launcher import client_settings, no_proxy, print_env
 from launcher.command import main as claude_foundry
 from launcher.errors import LauncherError
+from service_units.address import Whereabouts
 from tests.e2e.mitmdump import free_port
 from tests.scripts.doctor_checks.machine import saying, speaking
 
@@ -22,7 +23,7 @@ from tests.scripts.doctor_checks.machine import saying, speaking
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setattr(print_env, "installed_port", lambda: None)
+    monkeypatch.setattr(print_env, "whereabouts", Whereabouts)
     return tmp_path
 
 
@@ -87,8 +88,27 @@ def test_the_default_is_the_services_port(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert Printed(home, capsys, ["--print-env", "json"], {}).variables["HTTPS_PROXY"] == "http://127.0.0.1:8787"
-    monkeypatch.setattr(print_env, "installed_port", lambda: 9999)
+    monkeypatch.setattr(print_env, "whereabouts", lambda: Whereabouts(9999))
     assert Printed(home, capsys, ["--print-env=json"], {}).variables["HTTPS_PROXY"] == "http://127.0.0.1:9999"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--proxy", "localhost:9999"]])
+def test_the_services_authority_counts_whatever_this_shell_says(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    installed = {
+        "FOUNDRY_COMPRESS_STATE_DIR": str(home / "its state"),
+        "FOUNDRY_COMPRESS_CONFDIR": str(home / "its certs"),
+        "HTTPS_PROXY": "http://company.example:1",
+    }
+    monkeypatch.setattr(print_env, "whereabouts", lambda: Whereabouts(9999, installed))
+    found = Printed(home, capsys, ["--print-env", "json", *arguments], {}).variables
+    bundle = Path(found["NODE_EXTRA_CA_CERTS"])
+    assert bundle.parent == home / "its state" / "trust"
+    assert (home / "its certs" / "mitmproxy-ca-cert.pem").read_text() in bundle.read_text()
+    assert not (home / "certs").exists()
+    Printed(home, capsys, ["--print-env", "json", "--proxy", "http://127.0.0.1:9998"], {})
+    assert (home / "certs").exists(), "another proxy has another"
 
 
 # NO_PROXY

@@ -9,6 +9,7 @@ from launcher import durable_trust
 from launcher.client_settings import ClientSettings
 from launcher.corporate_proxy import CorporateProxy
 from launcher.errors import LauncherError
+from launcher.proxy_process import PROJECT
 from service_units import next_hop
 from service_units.description import Service, describe, inherited
 
@@ -52,6 +53,29 @@ def test_the_launchers_variables_hold_for_it(tmp_path: Path) -> None:
     )
     assert service.writable == (tmp_path / "state", tmp_path / "certs")
     assert describe(given, 8787, "lossless")[0].environment["FOUNDRY_COMPRESS_MODE"] == "lossless"
+
+
+def test_what_is_not_said_anew_stays(tmp_path: Path) -> None:
+    before, _ = describe(settings(tmp_path, FOUNDRY_COMPRESS_KEEP_DAYS="3"), 8787, "lossless")
+    assert describe(settings(tmp_path), 8787, None, before)[0] == before
+    again, _ = describe(settings(tmp_path, FOUNDRY_COMPRESS_MODE="observe"), 8787, None, before)
+    assert again.environment == {**before.environment, "FOUNDRY_COMPRESS_MODE": "observe"}
+
+
+def test_it_says_where_its_folders_are_wherever_that_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/dev")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    service, _ = describe(ClientSettings({}, {}, frozenset()), 8787, None)
+    assert service.environment == {
+        "FOUNDRY_COMPRESS_STATE_DIR": "/home/dev/.local/state/foundry-compress",
+        "FOUNDRY_COMPRESS_CONFDIR": str(PROJECT / "certs"),
+    }
+
+
+def test_the_launchers_variables_are_the_shells(tmp_path: Path) -> None:
+    found = settings(tmp_path, FOUNDRY_COMPRESS_MODE="observe")
+    of_a_file = ClientSettings(found.variables, {"FOUNDRY_COMPRESS_MODE": "settings.json"}, frozenset())
+    assert "FOUNDRY_COMPRESS_MODE" not in describe(of_a_file, 8787, None)[0].environment
 
 
 def test_paths_do_not_depend_on_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
