@@ -16,7 +16,6 @@ from outcomes import (
     FAILED,
     HOLDOUT,
     OBSERVED,
-    OFF,
     REWRITTEN,
     STREAMED,
     TOO_LARGE,
@@ -24,7 +23,7 @@ from outcomes import (
 )
 from request_content import TooLargeError, content_of
 
-__all__ = ["OFF", "Treatment", "treat"]
+__all__ = ["Treatment", "treat"]
 
 
 @dataclass(frozen=True, slots=True)
