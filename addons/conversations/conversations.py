@@ -223,8 +223,13 @@ class Decision:
         return self._last is not None
 
     def may_go_raw(self) -> bool:
-        """Whether it is known that the service holds nothing that went out rewritten: then no cache breaks."""
-        return self.standing is not None and not self.standing.is_ours
+        """Whether it is known that the service holds nothing that went out rewritten: then no cache breaks.
+
+        What only fits into the model's window because results were set aside may not.
+        """
+        if self._prompt is None or self.standing is None:
+            return False
+        return not self.standing.is_ours and not self.terms.outgrows(self._prompt)
 
     def went_raw(self) -> bool:
         """Remember that the request goes out as the client wrote it after all.

@@ -720,6 +720,14 @@ def test_so_does_all_that_was_written_shorter_before(clock: Clock, proxy: Proxy)
     assert proxy.send(session(8)) == Policy(raw=((0, 15),))
 
 
+def test_what_does_not_fit_as_it_is_may_not_go_out_as_it_is(proxy: Proxy) -> None:
+    for window, may in ((10**6, True), (1000, False)):
+        decision = Decision(proxy.conversations, None, replace(TERMS, window=window))
+        assert not decision.may_go_raw(), "nothing is known yet"
+        Engine().rewrite(body(session(9, f"{may}"), tools=TOOLS), FORMAT, decision)
+        assert decision.may_go_raw() == may
+
+
 def test_whether_the_service_may_hold_what_is_ours(clock: Clock, proxy: Proxy) -> None:
     proxy.send(session(3), gives_up=True)
     proxy.send(session(4))
