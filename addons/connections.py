@@ -16,6 +16,7 @@ import host_rules
 import leaf_certificate
 from arrivals import Arrivals
 from fail_open import fail_open
+from host_rules import Scope
 from local_site import forbid_connect, is_local_host
 from notices import Notices
 
@@ -28,19 +29,19 @@ CLIENT_LEFT = "Client disconnected."
 class Connections:
     """An addon of its own.
 
-    `in_scope` tells of a host whether its connections are ours to look into, `looks_in` whether that is done now.
+    `scope` says whose connections are ours to look into, `looks_in` whether that is done now.
     """
 
     def __init__(
         self,
         notices: Notices,
         arrivals: Arrivals,
-        in_scope: Callable[[str], bool],
+        scope: Callable[[], Scope],
         looks_in: Callable[[], bool],
     ) -> None:
         self._notices = notices
         self._arrivals = arrivals
-        self._in_scope = in_scope
+        self._scope = scope
         self._looks_in = looks_in
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
@@ -87,6 +88,8 @@ class Connections:
                 look_into = True
             else:
                 self._arrivals.other()
+                if lacking := self._scope().region_lacking(host):
+                    self._notices.region_not_named(host_rules.normalise_host(host), lacking)
         if not look_into:
             data.ignore_connection = True
 
@@ -106,6 +109,9 @@ class Connections:
         error = flow.server_conn.error or (said if unreached else "")
         if error and self._in_scope(host):
             self._notices.foundry_out_of_reach(host_rules.normalise_host(host), error)
+
+    def _in_scope(self, host: str) -> bool:
+        return self._scope().includes(host)
 
     def _fail_open(self, hook: str) -> AbstractContextManager[None]:
         return fail_open(self._notices, hook)

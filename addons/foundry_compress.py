@@ -86,7 +86,7 @@ class FoundryCompress:
         self._is_running = False
         self._web_view = WebView()
         self._arrivals = Arrivals(self._notices, lambda: self._mode is not Mode.OFF, self._client_setting)
-        self.connections = Connections(self._notices, self._arrivals, self._in_scope, lambda: self._looks_in)
+        self.connections = Connections(self._notices, self._arrivals, lambda: self._scope, lambda: self._looks_in)
         self.addons = [  # mitmproxy's: what comes with us
             Listening(),
             self.connections,

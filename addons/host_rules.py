@@ -190,6 +190,11 @@ class Scope:
         name = normalise_host(host)
         return "" if name in self.extra_hosts else provider_hosts.provider_of(name, self.providers)
 
+    def region_lacking(self, host: str) -> str:
+        """What to name as a provider, so that `host` is in scope, where other regions of that provider are."""
+        name = normalise_host(host)
+        return "" if name in self.extra_hosts else provider_hosts.region_lacking(name, self.providers)
+
     def endpoint(self, host: str, path: str) -> Endpoint | None:
         """What a request to `host` and `path` (a query may follow it) asks for; None if that is not known."""
         path = path.partition("?")[0]

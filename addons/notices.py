@@ -79,6 +79,14 @@ class Notices:
         """A request must arrive as it is."""
         self._once(f"signed-body {covered_by}", f"A request to {host} passed as it was, because {_COVERED[covered_by]}")
 
+    def region_not_named(self, host: str, lacking: str) -> None:
+        """A connection to a provider was tunnelled; `lacking` is what to name so that the next one is not."""
+        self._once(
+            f"region-not-named {lacking}",
+            f"A connection to {host} was tunnelled, because that region is not known or was not named: its requests "
+            f"are treated once {lacking} stands in foundry_providers",
+        )
+
     def unreadable_encoding(self, encoding: str) -> None:
         """A request body is in a content encoding that cannot be undone."""
         self._once(

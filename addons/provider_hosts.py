@@ -12,11 +12,11 @@ which has none in China. Both lists are of the service, and not every region of 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
-__all__ = ["NAMED_PROVIDERS", "PROVIDERS", "hosts", "named_provider", "provider_of"]
+__all__ = ["NAMED_PROVIDERS", "PROVIDERS", "hosts", "named_provider", "provider_of", "region_lacking"]
 
 NAMED_PROVIDERS = "vertex, bedrock and anthropic, the first two also with a region, such as vertex:us-east5"
 """What `named_provider` takes, for a person to read."""
@@ -79,6 +79,7 @@ _TABLE: Mapping[str, _Provider] = {
 PROVIDERS: tuple[str, ...] = tuple(_TABLE)
 """Their names."""
 
+_NAMES_KEPT = 256
 _REGION = re.compile(r"[a-z]{2,20}(?:-[a-z0-9]{1,20}){0,4}")
 
 
@@ -91,7 +92,7 @@ def named_provider(given: str) -> str:
     return f"{name}{colon}{region}"
 
 
-@cache
+@lru_cache(_NAMES_KEPT)
 def hosts(named: str) -> tuple[str, ...]:
     """The host names of what `named_provider` returned: of one region, or of all that are known."""
     name, _, region = named.partition(":")
@@ -102,3 +103,26 @@ def hosts(named: str) -> tuple[str, ...]:
 def provider_of(host: str, named: Iterable[str]) -> str:
     """The name of the provider, of those that are `named`, that `host` (a normalised name) belongs to; else empty."""
     return next((one.partition(":")[0] for one in named if host in hosts(one)), "")
+
+
+_REGION_IN_HOST = (
+    ("vertex", re.compile(r"([a-z0-9-]+)-aiplatform\.googleapis\.com")),
+    ("vertex", re.compile(r"aiplatform\.([a-z]+)\.rep\.googleapis\.com")),
+    ("bedrock", re.compile(r"bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com")),
+)
+
+
+def region_lacking(host: str, named: Collection[str]) -> str:
+    """What to name, so that `host` (a normalised name) is its provider's, where that one is named for other regions.
+
+    Empty where the host is among those that are `named`, or none of such a provider's.
+    """
+    if provider_of(host, named):
+        return ""
+    if host == "aiplatform.googleapis.com":
+        lacking = ["vertex:global"]
+    else:
+        regions = ((name, pattern.fullmatch(host)) for name, pattern in _REGION_IN_HOST)
+        lacking = [named_provider(f"{name}:{found[1]}") for name, found in regions if found]
+    providers = {one.partition(":")[0] for one in named}
+    return next((one for one in lacking if one.partition(":")[0] in providers and host in hosts(one)), "")

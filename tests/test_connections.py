@@ -16,6 +16,7 @@ from mitmproxy.test import taddons, tflow, tutils
 
 from arrivals import Arrivals
 from connections import Connections
+from host_rules import Scope
 from notices import Notices
 
 HOST = "made-up.services.ai.azure.com"
@@ -29,7 +30,8 @@ class _Tested:
         notices = Notices()
         self.looks_in = True
         self.arrivals = Arrivals(notices, lambda: True, lambda: "HTTPS_PROXY=http://127.0.0.1:8080")
-        self.hooks = Connections(notices, self.arrivals, lambda host: host == HOST, lambda: self.looks_in)
+        self.scope = Scope()
+        self.hooks = Connections(notices, self.arrivals, lambda: self.scope, lambda: self.looks_in)
 
 
 @pytest.fixture
@@ -72,6 +74,20 @@ async def test_which_connections_are_looked_into(tested: _Tested) -> None:
     assert not _hello(tested, None, (OTHER, 443))
     tested.looks_in = False
     assert not _hello(tested, HOST, (HOST, 443))
+
+
+async def test_a_provider_in_a_region_that_is_not_named_is_tunnelled_and_told_of_once(
+    tested: _Tested, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = "us-new9-aiplatform.googleapis.com"
+    assert not _hello(tested, host, (host, 443))
+    assert caplog.text == ""
+    tested.scope = Scope(providers=("vertex",))
+    for _ in range(2):
+        assert not _hello(tested, host, (host, 443))
+    assert caplog.text.count("treated once vertex:us-new9 stands in foundry_providers") == 1
+    tested.scope = Scope(providers=("vertex", "vertex:us-new9"))
+    assert _hello(tested, host, (host, 443))
 
 
 async def test_a_connection_is_tunnelled_when_its_certificate_cannot_be_made(

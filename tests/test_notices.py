@@ -24,6 +24,7 @@ from notices import Notices, where_it_broke
         ),
         (lambda notices: notices.unknown_format("h.example", "/a?key=secret"), "A request to h.example has a path"),
         (lambda notices: notices.streamed_body(), "leave that option out"),
+        (lambda notices: notices.region_not_named("h.example", "vertex:us-x1"), "once vertex:us-x1 stands in"),
         (lambda notices: notices.signed_body("h.example", Cover.AWS_SIGNATURE), "AWS_BEARER_TOKEN_BEDROCK"),
         (
             lambda notices: notices.signed_body("h.example", Cover.CLAUDE_CODE_HASH),

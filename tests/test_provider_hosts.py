@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provider_hosts import PROVIDERS, hosts, named_provider, provider_of
+from provider_hosts import PROVIDERS, hosts, named_provider, provider_of, region_lacking
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "clients"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -76,6 +76,29 @@ def test_a_provider_without_a_region_is_all_regions_that_are_known() -> None:
     )
     assert provider_of("bedrock-runtime.xx-new-9.amazonaws.com", PROVIDERS) == ""
     assert provider_of("bedrock-runtime.xx-new-9.amazonaws.com", ["bedrock:xx-new-9"]) == "bedrock"
+
+
+@pytest.mark.parametrize(
+    ("host", "named", "lacking"),
+    [
+        ("us-new9-aiplatform.googleapis.com", ["vertex"], "vertex:us-new9"),
+        ("us-east4-aiplatform.googleapis.com", ["vertex:us-east5"], "vertex:us-east4"),
+        ("aiplatform.googleapis.com", ["vertex:us-east5"], "vertex:global"),
+        ("aiplatform.eu.rep.googleapis.com", ["vertex:us-east5"], "vertex:eu"),
+        ("aiplatform.asia.rep.googleapis.com", ["vertex"], ""),  # nothing that can be named has this host
+        ("bedrock-runtime.xx-new-9.amazonaws.com", ["anthropic", "bedrock"], "bedrock:xx-new-9"),
+        ("bedrock-runtime-fips.us-west-2.amazonaws.com", ["bedrock:us-east-1"], "bedrock:us-west-2"),
+        ("us-east4-aiplatform.googleapis.com", ["vertex"], ""),  # it is named
+        ("us-east4-aiplatform.googleapis.com", ["bedrock"], ""),
+        ("us-east4-aiplatform.googleapis.com", [], ""),
+        ("bedrock.us-east-1.amazonaws.com", ["bedrock:us-east-1"], ""),
+        ("oauth2.googleapis.com", ["vertex"], ""),
+        ("", ["vertex"], ""),
+    ],
+)
+def test_what_to_name_for_a_region_that_is_not(host: str, named: list[str], lacking: str) -> None:
+    assert region_lacking(host, named) == lacking
+    assert not lacking or provider_of(host, [*named, lacking])
 
 
 @pytest.mark.parametrize(("name", "count"), [("vertex", 45), ("bedrock", 41)])
