@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import outcomes
 from demo.stand_in import StandIn
 from tests.e2e import client, foundry_request, mitmweb
 from tests.e2e.mitmdump import PROJECT, Mitmdump, free_port, wait_for
@@ -110,19 +111,19 @@ def test_the_conversation_is_shown_when_it_is_chosen(web: Web, rewritten: dict[s
 
 
 @pytest.mark.parametrize(
-    ("body", "headers", "path", "comment"),
+    ("body", "headers", "path", "outcome"),
     [
-        (b'{"messages": 3}', [], "/anthropic/v1/messages", "not the JSON"),
-        (b"{}", [], "/openai/v1/chat/completions", "this wire format is not rewritten yet"),
-        (b"{}", [], "/made/up", "the format of this path is not known"),
-        (b"{}", ["content-encoding: made-up"], "/anthropic/v1/messages", "its content encoding cannot be read"),
+        (b'{"messages": 3}', [], "/anthropic/v1/messages", outcomes.NOT_UNDERSTOOD),
+        (b"{}", [], "/openai/v1/chat/completions", outcomes.NOT_UNDERSTOOD),
+        (b"{}", [], "/made/up", outcomes.UNKNOWN_FORMAT),
+        (b"{}", ["content-encoding: made-up"], "/anthropic/v1/messages", outcomes.UNREADABLE_ENCODING),
     ],
 )
 def test_what_was_passed_though_it_is_foundrys_is_marked(
-    web: Web, body: bytes, headers: list[str], path: str, comment: str
+    web: Web, body: bytes, headers: list[str], path: str, outcome: str
 ) -> None:
     flow = web.send(body, *headers, path=path)
-    assert comment in flow["comment"]
+    assert flow["comment"].startswith(f"passed as it came: {outcomes.reason(outcome)}; ")
     assert flow["marked"].startswith("\N{WARNING SIGN}")
     for view in ("auto", "Foundry-Rewrite", "Foundry-Conversation"):
         shown = web.shown(flow, view)
