@@ -42,7 +42,7 @@ CHECK = ToolUse("run_command", {"command": "check --all"})
 LAST_WORDS = "From “prices.py” ✓."
 SCRIPT = [Answer(("I look around.", READ)), Answer((READ, CHECK)), Answer((LAST_WORDS,))]
 
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 # What LiteLLM makes up itself where it translates an answer.
 _MADE_UP = ("id", "created", "created_at")
 
