@@ -39,11 +39,11 @@ def target(settings: ClientSettings) -> Target | None:
         return Target(found.host)
     try:
         parts = urlsplit(base_url)
-        port = parts.port or 443
+        port = parts.port or (80 if found.is_plain else 443)
     except ValueError:
         return None
     path = quote(f"{parts.path.rstrip('/')}/v1/messages", safe="/%:@!$&'()*+,;=~")
-    return Target(found.host, port, path, found.is_gateway)
+    return Target(found.host, port, path, is_gateway=found.is_gateway, is_plain=found.is_plain)
 
 
 def extra_hosts(environment: Mapping[str, str], settings: ClientSettings) -> tuple[list[str], list[str]]:

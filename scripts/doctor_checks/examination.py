@@ -128,8 +128,9 @@ class Examination:
     def _why_no_request(self, target: Target | None) -> str:
         if self._subject.offline:
             return "left out: --offline"
-        if target is None:
-            return "which host is Foundry's is not known"
+        if target is None or target.is_plain:
+            plain = "this check does not speak plain HTTP, as that gateway does"
+            return plain if target else "which host is Foundry's is not known"
         if self._look.kind in (proxy.Kind.UNUSABLE, proxy.Kind.SILENT, proxy.Kind.LOCKED, proxy.Kind.MITMPROXY):
             return "there is no way through the proxy yet"
         if self._look.proxy and self._look.proxy.scheme == "https":

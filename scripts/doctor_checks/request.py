@@ -40,6 +40,8 @@ class Target:
     port: int = 443
     path: str = "/anthropic/v1/messages"
     is_gateway: bool = False
+    is_plain: bool = False
+    """It speaks plain HTTP, which this check does not."""
 
 
 class Step(StrEnum):

@@ -26,6 +26,8 @@ class FoundryTarget:
     host: str
     is_gateway: bool
     """True for a host that is not Foundry's own: the addon has to be told of it."""
+    is_plain: bool = False
+    """A gateway that speaks plain HTTP. Claude Code sends that through HTTPS_PROXY too, whatever HTTP_PROXY says."""
 
 
 def find(settings: ClientSettings) -> FoundryTarget:
@@ -95,8 +97,10 @@ def _of_base_url(base_url: str) -> FoundryTarget:
             f"ANTHROPIC_FOUNDRY_BASE_URL is {base_url!r}, but should be a URL such as "
             "https://my-resource.services.ai.azure.com/anthropic."
         )
-    if parts.scheme == "http":
+    target = FoundryTarget(host, is_gateway=not host_rules.is_foundry_host(host), is_plain=parts.scheme == "http")
+    if target.is_plain and not target.is_gateway:
         raise LauncherError(
-            f"ANTHROPIC_FOUNDRY_BASE_URL is plain HTTP ({host}), which no HTTPS proxy sees: give an https:// URL."
+            f"ANTHROPIC_FOUNDRY_BASE_URL is plain HTTP ({host}), so your key would go over the network in the clear: "
+            "give an https:// URL."
         )
-    return FoundryTarget(host, is_gateway=not host_rules.is_foundry_host(host))
+    return target

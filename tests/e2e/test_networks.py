@@ -307,6 +307,24 @@ def test_a_gateway_with_a_port_and_a_path(way: Way, project: Project, tmp_path: 
     assert way.proxy.logged(f"host={GATEWAY} path=messages outcome=rewritten")
 
 
+@NEEDS_CLIENT
+def test_the_launcher_before_a_gateway_that_speaks_plain_http(project: Project, tmp_path: Path) -> None:
+    """The client sends plain HTTP through HTTPS_PROXY too, and even for this machine where NO_PROXY is silent."""
+    launch, before = Launch(tmp_path), project.arrived
+    launch.variables |= {
+        "CLAUDE_FOUNDRY_CLIENT": str(client_path()),
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "ANTHROPIC_FOUNDRY_RESOURCE": "",
+        "ANTHROPIC_FOUNDRY_BASE_URL": f"http://localhost:{project.foundry.port}{PREFIX}/anthropic",
+        "NO_PROXY": "localhost,intranet.example",
+        "IS_SANDBOX": "1",
+    }
+    done = launch.run("-p", "Look at the project.", "--dangerously-skip-permissions")
+    assert done.stdout == "The session is over.\n", done.stderr
+    assert _is_rewritten(project.since(before)[1])
+    assert "2 requests to Foundry, 1 made smaller" in done.stderr
+
+
 @pytest.mark.parametrize("host", [HOST, PRIVATE, *SOVEREIGN])
 def test_every_name_of_foundry_is_rewritten(host: str, way: Way, project: Project) -> None:
     before = project.arrived

@@ -102,7 +102,7 @@ def test_resource_and_base_url_together(tmp_path: Path) -> None:
     "variables",
     [
         {"ANTHROPIC_FOUNDRY_RESOURCE": "https://made-up.services.ai.azure.com"},
-        {"ANTHROPIC_FOUNDRY_BASE_URL": "http://somebody:hunter2@gateway.example.com"},
+        {"ANTHROPIC_FOUNDRY_BASE_URL": "http://somebody:hunter2@made-up.services.ai.azure.com"},
         {"ANTHROPIC_FOUNDRY_BASE_URL": "ftp://somebody:hunter2@gateway.example.com"},
         {"ANTHROPIC_FOUNDRY_BASE_URL": "somebody:hunter2@gateway.example.com"},
         {"ANTHROPIC_FOUNDRY_BASE_URL": "https://10.0.0.1/team"},
@@ -125,6 +125,8 @@ def test_where_a_request_would_go(tmp_path: Path) -> None:
     assert client.target(settings(tmp_path, ANTHROPIC_FOUNDRY_BASE_URL=url)) == Target(
         HOST, 8443, "/anthropic/v1/messages"
     )
+    plain = client.target(settings(tmp_path, ANTHROPIC_FOUNDRY_BASE_URL="http://gateway.example.com"))
+    assert plain == Target("gateway.example.com", 80, "/v1/messages", is_gateway=True, is_plain=True)
     assert client.target(settings(tmp_path)) is None
     odd = client.target(settings(tmp_path, ANTHROPIC_FOUNDRY_BASE_URL="https://gateway.example.com/a b/\u00fc%20?k=v"))
     assert odd

@@ -87,14 +87,17 @@ def addon(mode: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("reason", "verdict"), [("silent", "no way"), ("locked", "no way"), ("tls", "TLS"), ("no host", "not known")]
+    ("reason", "verdict"),
+    [("silent", "no way"), ("locked", "no way"), ("tls", "TLS"), ("no host", "not known"), ("plain", "plain HTTP")],
 )
 def test_why_no_request_is_made(reason: str, verdict: str, machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(request, "attempt")
     says = {"silent": b"", "locked": b"HTTP/1.1 407 No\r\n\r\n"}.get(reason, addon("balanced"))
     with speaking(saying(says)) as port:
         scheme = "https" if reason == "tls" else "http"
-        found = examine(machine, {} if reason == "no host" else SET_UP, f"{scheme}://127.0.0.1:{port}")
+        plain = {"CLAUDE_CODE_USE_FOUNDRY": "1", "ANTHROPIC_FOUNDRY_BASE_URL": "http://gateway.example.com:4000"}
+        variables = {"no host": {}, "plain": plain}.get(reason, SET_UP)
+        found = examine(machine, variables, f"{scheme}://127.0.0.1:{port}")
     assert found["request to Foundry"].verdict is Verdict.SKIPPED
     assert verdict in found["request to Foundry"].detail
 

@@ -26,6 +26,10 @@ def settings(variables: dict[str, str], origins: dict[str, str] | None = None) -
             FoundryTarget("gateway.example.com", is_gateway=True),
         ),
         (
+            {"ANTHROPIC_FOUNDRY_BASE_URL": "http://localhost:4000/llm"},
+            FoundryTarget("localhost", is_gateway=True, is_plain=True),
+        ),
+        (
             {"ANTHROPIC_FOUNDRY_BASE_URL": "https://x.services.ai.azure.com.evil.example"},
             FoundryTarget("x.services.ai.azure.com.evil.example", is_gateway=True),
         ),
@@ -52,7 +56,7 @@ def test_ways_to_say_yes(value: str) -> None:
         ({"ANTHROPIC_FOUNDRY_BASE_URL": "gateway.example.com"}, "should be a URL"),
         ({"ANTHROPIC_FOUNDRY_BASE_URL": "https://"}, "should be a URL"),
         ({"ANTHROPIC_FOUNDRY_BASE_URL": "https://[x"}, "should be a URL"),
-        ({"ANTHROPIC_FOUNDRY_BASE_URL": "http://gateway.example.com"}, "is plain HTTP"),
+        ({"ANTHROPIC_FOUNDRY_BASE_URL": "http://my-resource.openai.azure.com"}, "is plain HTTP"),
     ],
 )
 def test_what_is_missing_is_one_line(variables: dict[str, str], says: str) -> None:
