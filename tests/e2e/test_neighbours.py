@@ -244,6 +244,8 @@ def test_one_region_is_looked_into_and_no_other(tmp_path: Path) -> None:
             trusted = way.proxy.certificate if is_ours else way.stand_in.ca_path
             with Tunnel(way.proxy.port, host) as tunnel:
                 assert tunnel.start_tls(host, trusted)
+        for lacking in ("vertex:us-east4", "vertex:global", "bedrock:us-east-1"):
+            assert way.proxy.logged(f"once {lacking} stands in foundry_providers")
 
 
 @pytest.fixture(scope="module")
