@@ -28,14 +28,18 @@ class Tunnel:
 
     def __init__(self, proxy_port: int, host: str, port: int = 443) -> None:
         self.socket: socket.socket = socket.create_connection(("127.0.0.1", proxy_port), timeout=_SECONDS)
-        self.socket.sendall(f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            byte = self.socket.recv(1)
-            if not byte:
-                break
-            head += byte
-        self.status = int(head.split()[1])
+        try:
+            self.socket.sendall(f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                byte = self.socket.recv(1)
+                if not byte:
+                    break
+                head += byte
+            self.status = int(head.split()[1])
+        except BaseException:
+            self.socket.close()
+            raise
 
     def start_tls(self, name: str | None, *trusted: Path) -> bytes:
         """Speak TLS, asking for `name`; return the server's certificate (DER). Raises ssl.SSLError if not trusted."""
