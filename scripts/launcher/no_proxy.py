@@ -1,4 +1,4 @@
-"""NO_PROXY for the client: the user's, with loopback in it and without what would lead Foundry past the proxy."""
+"""NO_PROXY for the client: the user's, with what is near in it and without what would lead Foundry past the proxy."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["LOOPBACK", "NoProxy", "repair"]
+__all__ = ["LOOPBACK", "NEAR", "NoProxy", "repair"]
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+NEAR = (*LOOPBACK, "169.254.169.254")
+"""What no proxy is asked for: this machine, and the service that tells a virtual machine who it is.
+
+Claude Code signs in with a machine's identity there, and would do so through HTTPS_PROXY. Microsoft says to go past
+proxies, and one that sends on to a company's proxy would ask for the identity of another machine.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,7 @@ def repair(variables: Mapping[str, str], host: str) -> NoProxy:
     given = f"{variables.get('NO_PROXY', '')},{variables.get('no_proxy', '')}"
     entries = dict.fromkeys(entry for entry in re.split(r"[,\s]+", given) if entry)
     dropped = tuple(entry for entry in entries if matches(entry, host))
-    kept = [entry for entry in (*entries, *LOOPBACK) if not matches(entry, host)]
+    kept = [entry for entry in (*entries, *NEAR) if not matches(entry, host)]
     return NoProxy(",".join(dict.fromkeys(kept)), dropped)
 
 

@@ -54,7 +54,7 @@ def command_line(port: int, environment: Mapping[str, str]) -> list[str]:
     argv = [sys.executable, "-I", "-u", "-c", _START]
     if upstream:
         argv += ["--mode", f"upstream:{upstream.url}"]
-        if no_proxy.repair(environment, "").value != ",".join(no_proxy.LOOPBACK):
+        if no_proxy.repair(environment, "").value != ",".join(no_proxy.NEAR):
             options["connection_strategy"] = "lazy"  # else the way is chosen before the request is seen
     for name, value in options.items():
         argv += ["--set", f"{name}={value}"]

@@ -239,7 +239,7 @@ def test_environment_of_the_client(launch: Launch) -> None:
     inside = dict(item.split("=", 1) for item in launch.run().stdout.split("\0") if item)
     assert inside["HTTPS_PROXY"].startswith("http://127.0.0.1:")
     assert inside["https_proxy"] == inside["HTTPS_PROXY"]
-    assert inside["NO_PROXY"] == inside["no_proxy"] == "intranet.example,localhost,127.0.0.1,::1"
+    assert inside["NO_PROXY"] == inside["no_proxy"] == "intranet.example,localhost,127.0.0.1,::1,169.254.169.254"
     assert inside["NODE_EXTRA_CA_CERTS"] == str(launch.root / "certs" / "mitmproxy-ca-cert.pem")
     changed = {name for name, value in inside.items() if launch.environment.get(name) != value}
     allowed = {"HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "NODE_EXTRA_CA_CERTS"}
@@ -262,7 +262,7 @@ def test_no_proxy_is_repaired_and_the_line_says_so(launch: Launch) -> None:
     launch.variables |= {"NO_PROXY": "intranet.example,.azure.com"}
     launch.client('echo "$NO_PROXY"')
     done = launch.run()
-    assert done.stdout == "intranet.example,localhost,127.0.0.1,::1\n"
+    assert done.stdout == "intranet.example,localhost,127.0.0.1,::1,169.254.169.254\n"
     assert (
         "claude-foundry: NO_PROXY would lead Foundry past the proxy: Claude Code gets it without .azure.com."
         in done.stderr
@@ -407,7 +407,7 @@ def test_where_no_proxy_meant_foundry_it_is_reached_directly(
         }
         launch.client(f'{ASK} localhost {stand_in.port}; echo "$NO_PROXY"')
         done = launch.run()
-        assert done.stdout == "200\n127.0.0.1,::1\n"
+        assert done.stdout == "200\n127.0.0.1,::1,169.254.169.254\n"
         assert company.seen == []
     assert "1 request to Foundry, 1 made smaller" in done.stderr
 

@@ -549,6 +549,22 @@ def test_claude_code_signs_in_with_entra(
     assert PASSWORD not in way.proxy.log()
 
 
+@NEEDS_CLIENT
+def test_claude_code_signs_in_as_a_virtual_machine(
+    way: Way, project: Project, sign_in_server: RecordingOrigin, sign_in: SignIn, tmp_path: Path
+) -> None:
+    """Through the proxy, since NO_PROXY does not name the machine's service here; that must not break it."""
+    sign_in.go_on.set()
+    before = project.arrived
+    trusted = {"HTTPS_PROXY": way.proxy.url, "NODE_EXTRA_CA_CERTS": str(way.proxy.certificate)}
+    run = _claude(tmp_path, project, trusted | {"ANTHROPIC_FOUNDRY_API_KEY": ""})
+    assert run.out == "The session is over.\n", run.err
+    assert {one.head.partition(b"?")[0] for one in sign_in_server.received if b"resource=" in one.head} == {
+        b"GET /metadata/identity/oauth2/token"
+    }
+    assert [one.header("authorization") for one in project.since(before)] == [f"Bearer {TOKEN}"] * 2
+
+
 @pytest.mark.usefixtures("sign_in")
 def test_entra_is_tunnelled(way: Way, sign_in_server: RecordingOrigin) -> None:
     raw = request(LOGIN, b"grant_type=client_credentials", path="/tenant/oauth2/v2.0/token")

@@ -36,14 +36,14 @@ def test_entries_that_stay(entry: str) -> None:
     assert repaired.dropped == ()
 
 
-def test_loopback_is_always_in_it_once() -> None:
-    assert repair({}, HOST).value == "localhost,127.0.0.1,::1"
-    assert repair({"NO_PROXY": "127.0.0.1"}, HOST).value == "127.0.0.1,localhost,::1"
+def test_what_is_near_is_always_in_it_once() -> None:
+    assert repair({}, HOST).value == "localhost,127.0.0.1,::1,169.254.169.254"
+    assert repair({"NO_PROXY": "127.0.0.1"}, HOST).value == "127.0.0.1,localhost,::1,169.254.169.254"
 
 
 def test_both_spellings_count() -> None:
     repaired = repair({"NO_PROXY": "a.example, b.example", "no_proxy": "b.example azure.com"}, HOST)
-    assert repaired.value == "a.example,b.example,localhost,127.0.0.1,::1"
+    assert repaired.value == "a.example,b.example,localhost,127.0.0.1,::1,169.254.169.254"
     assert repaired.dropped == ("azure.com",)
     assert not repaired.everything_was_direct
 
@@ -53,4 +53,4 @@ def test_a_star_means_that_no_proxy_was_wanted() -> None:
 
 
 def test_a_gateway_on_loopback_goes_through_the_proxy() -> None:
-    assert repair({}, "localhost").value == "127.0.0.1,::1"
+    assert repair({}, "localhost").value == "127.0.0.1,::1,169.254.169.254"

@@ -64,7 +64,7 @@ def test_a_client_is_given_this(home: Path, capsys: pytest.CaptureFixture[str], 
     found = printed.variables
     assert printed.said == []
     assert found["HTTPS_PROXY"] == found["https_proxy"] == address
-    assert found["NO_PROXY"] == found["no_proxy"] == "intranet.example,localhost,127.0.0.1,::1"
+    assert found["NO_PROXY"] == found["no_proxy"] == "intranet.example,localhost,127.0.0.1,::1,169.254.169.254"
     ours = (home / "certs" / "mitmproxy-ca-cert.pem").read_text()
     for name in ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
         assert ours in Path(found[name]).read_text()
@@ -131,7 +131,7 @@ def test_nothing_leads_foundry_past_the_proxy(
 ) -> None:
     variables = {"NO_PROXY": given, "FOUNDRY_COMPRESS_EXTRA_HOSTS": "gateway.example"}
     printed = Printed(home, capsys, ["--print-env", "json"], variables)
-    assert printed.variables["NO_PROXY"] == f"{kept}localhost,127.0.0.1,::1"
+    assert printed.variables["NO_PROXY"] == f"{kept}localhost,127.0.0.1,::1,169.254.169.254"
     said = [f"NO_PROXY would lead Foundry past the proxy: left out is {dropped}."] if dropped else []
     assert printed.said[:-1] == said
 
@@ -143,7 +143,7 @@ def test_the_gateway_of_the_client_counts(home: Path, capsys: pytest.CaptureFixt
         "NO_PROXY": ".example",
     }
     printed = Printed(home, capsys, ["--print-env", "json"], variables)
-    assert printed.variables["NO_PROXY"] == "localhost,127.0.0.1,::1"
+    assert printed.variables["NO_PROXY"] == "localhost,127.0.0.1,::1,169.254.169.254"
 
 
 _LABEL = st.sampled_from(["a", "res", "services", "ai", "openai", "azure", "com", "us", "example", "*", ""])
