@@ -127,7 +127,7 @@ def test_stream_large_bodies_is_told_of_and_harms_nobody(start: Start, origin: R
         (["foundry_extra_hosts=*.example"], "foundry_extra_hosts: '*.example' is not possible; allowed are host names"),
         (
             ["foundry_mod=off"],
-            "foundry_mod: no such option; there are foundry_cache_ttl, foundry_extra_hosts, foundry_holdout",
+            "foundry_mod: no such option; there are foundry_budget_ms, foundry_cache_ttl, foundry_extra_hosts",
         ),
     ],
 )
