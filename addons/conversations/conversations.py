@@ -9,6 +9,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from compression_engine import Policy, Prompt
+from conversations import steady_clock
 from conversations.branch import Branch, Found, Store, new_id
 from conversations.plan import Rewriting, Terms, plan
 from conversations.prompt_cache import is_cold, lifetime_of
@@ -16,6 +17,9 @@ from conversations.prompt_cache import is_cold, lifetime_of
 __all__ = ["Conversations", "Decision", "Sent", "Standing"]
 
 _TRIES = 3
+# A decision that took so long waited for a disk or a lock: for a while it is taken that the next one will, too.
+_SLOW_SECONDS = 0.2
+_SLOW_FOR_SECONDS = 60.0
 
 
 class Sent(NamedTuple):
@@ -49,10 +53,11 @@ class Standing:
 class Conversations:
     """The conversations in a store, which one thread at a time gets to use; `clock` gives seconds since 1970."""
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float] = steady_clock.now) -> None:
         self._store = store
         self._clock = clock
         self._lock = Lock()
+        self._slow_until = 0.0  # by the monotonic clock
 
     def decide(self, prompt: Prompt, terms: Terms, last: Found | None = None) -> tuple[Policy, Sent, Standing]:
         """The policy for a request that is sent now, which is remembered before it goes out; and what is known of it.
@@ -60,7 +65,12 @@ class Conversations:
         `last` is what the request follows, if that was just looked up.
         """
         with self._lock:
-            return self._decide(prompt, terms, last)
+            started = time.monotonic()
+            decided = self._decide(prompt, terms, last)
+            ended = time.monotonic()
+            if ended - started > _SLOW_SECONDS:
+                self._slow_until = ended + _SLOW_FOR_SECONDS
+            return decided
 
     def _decide(self, prompt: Prompt, terms: Terms, last: Found | None) -> tuple[Policy, Sent, Standing]:
         now = self._clock()
@@ -88,7 +98,8 @@ class Conversations:
 
         Nor for a network: what lies behind one is not known here.
         """
-        if not self._store.is_near or not self._lock.acquire(blocking=False):
+        is_slow = not self._store.is_near or time.monotonic() < self._slow_until
+        if is_slow or not self._lock.acquire(blocking=False):
             return None
         try:
             found = self._store.find(prompt.digests, prompt.head)

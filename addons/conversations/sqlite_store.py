@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import batched
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from compression_engine import Place, Policy
+from conversations import steady_clock
 from conversations.branch import Branch, Cache, Found, Wanted
 from sqlite_files import identity, make_private, transaction
 
@@ -64,7 +64,7 @@ class SQLiteStore:
 
     is_near = True
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = steady_clock.now) -> None:
         self._path = path
         self._clock = clock
         self._connection: sqlite3.Connection | None = None

@@ -114,6 +114,37 @@ def test_what_is_decided_after_it_went_out_as_it_was_is_remembered_as_that(proxy
     assert proxy.send(session(3)).raw == ((0, len(session(2))),)
 
 
+def test_where_the_store_is_slow_nothing_is_decided_on_the_event_loop(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is slow to write would hold up everybody's streams."""
+
+    def is_routine(turn: int) -> bool:
+        found: list[bool] = []
+
+        def decide(prompt: Prompt) -> Policy:
+            found.append(Decision(proxy.conversations, proxy.observed, TERMS).is_routine(prompt))
+            return Policy()
+
+        Engine().rewrite(body(session(turn), tools=TOOLS), FORMAT, decide)
+        return found[0]
+
+    warmed(proxy, 1)
+    assert is_routine(2)
+    save, now = proxy.store.save, [0.0]
+    monkeypatch.setattr("conversations.conversations.time.monotonic", lambda: now[0])
+
+    def slow(branch: Branch, digests: Sequence[bytes], known: int = 0) -> bool:
+        now[0] += 0.3
+        return save(branch, digests, known)
+
+    monkeypatch.setattr(proxy.store, "save", slow)
+    proxy.send(session(2))
+    assert not is_routine(3)
+    now[0] += 60
+    assert is_routine(3)
+
+
 # Cold and warm
 
 
