@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -54,15 +55,18 @@ _LEAST_OF_OPENAI, _MOST_OF_OPENAI = 128_000, 1_050_000
 
 
 class RequestRewriter:
-    """What the requests of one process share."""
+    """What the requests of one process share. `clock`, for tests: seconds since 1970."""
 
-    def __init__(self, settings: Settings, notices: Notices) -> None:
+    def __init__(self, settings: Settings, notices: Notices, clock: Callable[[], float] | None = None) -> None:
+        self._clock = {"clock": clock} if clock else {}
         self._settings = settings
         self._notices = notices
         self._engine = self._new_engine()
         self._conversations = self._new_conversations()
         self._answered: dict[str, Sent] = {}  # by prompt cache: the last request that was answered
-        self._observed = Conversations(MemoryStore())  # what would have become of those that are only looked at
+        self._observed = Conversations(
+            MemoryStore(), **self._clock
+        )  # what would have become of those that are only looked at
 
     def apply(self, settings: Settings) -> None:
         """Go by other settings from now on."""
@@ -134,7 +138,8 @@ class RequestRewriter:
     def _new_conversations(self) -> Conversations:
         folder, url = self._settings.state_dir, self._settings.state_url
         shared = SQLiteStore(folder / STATE_FILE) if url is None else RedisStore(url)
-        return Conversations(FailsafeStore(shared, lambda reason: self._notices.state_unusable(url or folder, reason)))
+        store = FailsafeStore(shared, lambda reason: self._notices.state_unusable(url or folder, reason))
+        return Conversations(store, **self._clock)
 
 
 def _windows(request: Request, endpoint: Endpoint) -> tuple[int, int]:

