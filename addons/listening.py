@@ -115,6 +115,7 @@ class Listening:
     def __init__(self) -> None:
         self._is_running = False
         self._from_here: set[tuple[str, int]] = set()  # where connections to our own ports come from
+        self._has_told_of_no_proxy = False
 
     def configure(self, updated: set[str]) -> None:
         """End mitmproxy at its start if it would serve everybody; later, undo the change."""
@@ -159,3 +160,9 @@ class Listening:
             flow.response = http.Response.make(
                 HTTPStatus.LOOP_DETECTED, b"This name leads to the proxy itself.\n", {"Content-Type": "text/plain"}
             )
+            if isinstance(flow.client_conn.proxy_mode, ReverseMode) and not self._has_told_of_no_proxy:
+                self._has_told_of_no_proxy = True
+                logger.warning(
+                    "A client came to the address of reverse mode through this proxy, and is not served so: its "
+                    "NO_PROXY must name that address's host"
+                )

@@ -231,6 +231,19 @@ def test_a_request_that_the_proxy_has_sent_to_itself_goes_no_further(listening: 
     assert answer_to(listening, "127.0.0.1", 50_000) is None
 
 
+@pytest.mark.parametrize(("mode", "told"), [("reverse:https://made-up.openai.azure.com", 1), ("regular", 0)])
+def test_a_client_of_reverse_mode_that_comes_through_the_proxy_is_told_of_no_proxy(
+    mode: str, told: int, listening: Listening, caplog: pytest.LogCaptureFixture
+) -> None:
+    listening.server_connected(connection(OWN_PORT))
+    for _ in range(2):
+        flow = tflow.tflow()
+        flow.client_conn.peername = ("127.0.0.1", 50_000)
+        flow.client_conn.proxy_mode = ProxyMode.parse(mode)
+        listening.requestheaders(flow)
+    assert caplog.text.count("NO_PROXY must name") == told
+
+
 def test_addresses_of_ipv6_are_known_by_host_and_port(listening: Listening) -> None:
     listening.server_connected(connection(OWN_PORT, ("::1", 50_000, 0, 0)))  # type: ignore[arg-type]  # asyncio's form
     assert answer_to(listening, "::1", 50_000, 0, 0) == 508

@@ -491,6 +491,14 @@ def test_claude_code_in_reverse_mode(way: Way, project: Project, tmp_path: Path)
         assert json.loads(_run(curl, tmp_path))["requests"] == asked_before + 4
 
 
+def test_who_comes_to_reverse_mode_through_the_proxy_is_told_of_no_proxy(way: Way) -> None:
+    """As Claude Code does where HTTPS_PROXY is set and NO_PROXY is not; it tries again for minutes."""
+    address = f"127.0.0.1:{way.reverse_port}"
+    raw = request(address, BODY, path=f"http://{address}/anthropic/v1/messages")
+    assert plain(way.proxy.port, raw).status == 508
+    assert way.proxy.logged("its NO_PROXY must name that address's host")
+
+
 @pytest.mark.parametrize("port", ["reverse_port", "reverse_to_gateway_port"])
 def test_what_comes_back_in_reverse_mode_comes_as_it_is_sent(port: str, way: Way, project: Project) -> None:
     """The stand-in says the second half only once the client has the first."""
