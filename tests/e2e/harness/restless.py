@@ -1,0 +1,65 @@
+"""A mitmproxy script that disturbs the addon while it works, as the lines of $RESTLESS say.
+
+`mitmproxy`'s options that a line names are set as `name=value`; `clock=seconds` sets the machine's clock forward by so
+much, as far as this process can tell; `disk=seconds` lets everything that SQLite writes for a request wait. It must
+stand in front of the addon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from mitmproxy import ctx
+
+_ORDERS = Path(os.environ["RESTLESS"])
+_EVERY = 0.02
+_real_time = time.time
+_now = {"clock": 0.0, "disk": 0.0}
+
+time.time = lambda: _real_time() + _now["clock"]
+
+
+def _slow_down() -> None:
+    from conversations import SQLiteStore  # noqa: PLC0415 - the addon puts it on the path
+
+    save = SQLiteStore.save
+
+    def slow(self: SQLiteStore, *args: Any, **kwargs: Any) -> bool:
+        time.sleep(_now["disk"])
+        return save(self, *args, **kwargs)
+
+    SQLiteStore.save = slow  # type: ignore[method-assign]
+
+
+def _lines() -> list[str]:
+    return _ORDERS.read_text().splitlines() if _ORDERS.exists() else []
+
+
+async def _watch() -> None:
+    done = 0
+    while True:
+        await asyncio.sleep(_EVERY)
+        lines = _lines()
+        for line in lines[done:]:
+            name, _, value = line.partition("=")
+            if name in _now:
+                _now[name] = float(value)
+            else:
+                ctx.options.update(**{name: value})
+        done = len(lines)
+
+
+class _Restless:
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+
+    def running(self) -> None:
+        _slow_down()
+        self._task = asyncio.create_task(_watch())
+
+
+addons = [_Restless()]

@@ -1,0 +1,445 @@
+"""What may happen to a proxy while many use it: every request is answered, no prompt cache breaks, recalls are right.
+
+What else may happen, and where it is tested, is listed in docs/robustness.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import socket
+import sqlite3
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from conversations.sqlite_store import _SCHEMA_VERSION
+from tests.e2e.client import Tunnel, request
+from tests.e2e.conftest import FOUNDRY_HOST, HARNESS
+from tests.e2e.crowd import Crowd, arrivals, breaks, has_stubs, recalls
+from tests.e2e.mitmdump import ADDON, Mitmdump, wait_for
+from tests.e2e.recording_origin import OK, Received, RecordingOrigin
+from tests.e2e.set_aside_sessions import BALANCED, WARM
+from tests.e2e.test_warm_conversations import Talk
+
+pytestmark = pytest.mark.e2e
+
+COLD = BALANCED | {"foundry_cache_ttl": "0"}
+"""Every request meets a cold cache: old results are set aside at each."""
+SECONDS = float(os.environ.get("FOUNDRY_TEST_SECONDS", "4"))
+"""How long the crowd of 200 works: 600 by hand."""
+STREAM = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"11\r\nevent: ping\n\n    \r\n"
+)
+
+
+@dataclass
+class Place:
+    """Where proxies remember conversations together, and the stand-in that they lead to."""
+
+    directory: Path
+    origin: RecordingOrigin
+    state: Path
+
+    @contextlib.contextmanager
+    def running(self, options: dict[str, str], addon: Path = ADDON) -> Iterator[Mitmdump]:
+        home = self.directory / f"proxy-{len(list(self.directory.glob('proxy-*')))}"
+        home.mkdir()
+        shared = {"confdir": str(self.directory / "ca"), "foundry_state_dir": str(self.state)}
+        with Mitmdump(
+            home,
+            *(HARNESS / "restless.py", addon, HARNESS / "to_origin.py"),
+            options=self.origin.options | shared | options,
+            environment=self.origin.environment | {"RESTLESS": str(self.orders)},
+        ) as proxy:
+            yield proxy
+
+    @property
+    def orders(self) -> Path:
+        return self.directory / "orders"
+
+    def order(self, line: str) -> None:
+        """Have the proxies do as harness/restless.py says, and give them the time for it."""
+        with self.orders.open("a") as file:
+            file.write(f"{line}\n")
+        time.sleep(0.2)
+
+    @property
+    def certificate(self) -> Path:
+        return self.directory / "ca" / "mitmproxy-ca-cert.pem"
+
+    @property
+    def file(self) -> Path:
+        return self.state / "conversations.sqlite3"
+
+    def begin(self, talks: list[Talk]) -> None:
+        """Have the conversations sent so far that old results are set aside in each."""
+        with self.running(COLD) as proxy:
+            self.say(proxy, talks, 7)
+            self.origin.received.clear()
+            self.say(proxy, talks, 8)
+        assert has_stubs(self.origin.received)
+
+    def say(self, proxy: Mitmdump, talks: list[Talk], turns: int) -> None:
+        """Send one request of each, at once."""
+        crowd = Crowd(talks, lambda: proxy.port, proxy.certificate)
+        crowd.start(turns, turns)
+        crowd.join()
+        assert set(crowd.statuses) == {200}
+        assert len(crowd.statuses) == len(talks)
+
+
+@pytest.fixture
+def place(tmp_path: Path, origin: RecordingOrigin) -> Place:
+    origin.forget()
+    return Place(tmp_path, origin, tmp_path / "state")
+
+
+def talks_of(count: int) -> list[Talk]:
+    return [Talk(number) for number in range(count)]
+
+
+# The proxy
+
+
+def test_killed_at_any_moment_it_begins_again_where_it_was(place: Place) -> None:
+    """Each time with another number of requests on their way; clients send again what was not answered."""
+    moments = random.Random(7)
+    talks = talks_of(12)
+    place.begin(talks)
+    ports: list[int] = []
+    crowd = Crowd(talks, lambda: ports[-1], place.certificate)
+    for _ in range(4):
+        with place.running(WARM) as proxy:
+            ports.append(proxy.port)
+            before = len(place.origin.received)
+            crowd.start(9)
+            assert wait_for(lambda before=before: len(place.origin.received) > before + moments.randrange(1, 30), 30)  # type: ignore[misc]
+            proxy.kill()
+            crowd.stop()
+    with place.running(WARM) as proxy:
+        ports.append(proxy.port)
+        crowd.start(9, max(crowd.turns.values()))
+        crowd.join()
+    assert crowd.failures >= 4
+    assert breaks(place.origin.received) == []
+    assert has_stubs(place.origin.received)
+
+
+def test_two_hundred_conversations_at_once(place: Place) -> None:
+    """And in the end each path that was shown brings back what it stood for."""
+    talks = talks_of(200)
+    place.begin(talks)
+    with place.running(WARM) as one, place.running(WARM) as other:
+        ports = [one.port, other.port]
+        crowd = Crowd(talks, lambda: random.choice(ports), place.certificate, threads=16)
+        crowd.start(9)
+        time.sleep(SECONDS)
+        crowd.stop()
+        assert (set(crowd.statuses), crowd.failures) == ({200}, 0)
+        assert len(crowd.statuses) > len(talks) / 4
+        assert breaks(place.origin.received) == []
+        with Tunnel(one.port, FOUNDRY_HOST) as tunnel:
+            tunnel.start_tls(FOUNDRY_HOST, one.certificate)
+
+            def send(raw: bytes) -> bytes:
+                assert tunnel.exchange(request(FOUNDRY_HOST, raw)).status == 200
+                return place.origin.received[-1].body
+
+            found = arrivals(place.origin.received)
+            for talk in talks[:5]:
+                assert recalls(talk, crowd.turns[talk.number] - 1, found[talk.number][-1], send)
+        assert "failed (" not in one.log() + other.log()
+
+
+def test_settings_change_and_the_script_is_loaded_again_while_requests_come(place: Place) -> None:
+    addons = place.directory / "addons"
+    shutil.copytree(ADDON.parent, addons, ignore=shutil.ignore_patterns("__pycache__"))
+    talks = talks_of(24)
+    place.begin(talks)
+    with place.running(WARM, addons / ADDON.name) as proxy:
+        crowd = Crowd(talks, lambda: proxy.port, proxy.certificate)
+        crowd.start(9)
+        for line in (
+            "foundry_memory_mb=8",
+            "foundry_mode=lossless",
+            "foundry_memory_mb=64",
+            "foundry_recent_tokens=5000",
+            "foundry_budget_ms=1",
+            "foundry_mode=observe",
+            f"foundry_state_dir={place.directory / 'elsewhere'}",
+            f"foundry_state_dir={place.state}",
+            "foundry_mode=off",
+            "foundry_mode=balanced",
+            "foundry_budget_ms=5000",
+        ):
+            place.order(line)
+        (addons / ADDON.name).touch()
+        assert wait_for(lambda: proxy.log().count("Loading script") > 3, 20)
+        time.sleep(1)
+        crowd.stop()
+        log = proxy.log()
+    assert (set(crowd.statuses), crowd.failures) == ({200}, 0)
+    assert min(crowd.turns.values()) > 9
+    assert breaks(place.origin.received) == []
+    assert "Traceback" not in log
+
+
+def test_the_clock_of_the_machine_jumps(place: Place) -> None:
+    talks = talks_of(4)
+    place.begin(talks)
+    with place.running(BALANCED | {"foundry_cache_ttl": "300"}) as proxy:
+        for turn, seconds in enumerate((0, 3600, 0, -3600, 10**7, 310, 0), 9):
+            place.order(f"clock={seconds}")
+            place.say(proxy, talks, turn)
+    assert breaks(place.origin.received) == []
+    assert has_stubs(place.origin.received)
+
+
+# What it remembers
+
+
+def test_whatever_happens_to_the_folder_that_it_remembers_in(place: Place) -> None:
+    talks = talks_of(4)
+    place.begin(talks)
+    broken: dict[str, list[str]] = {}
+    with place.running(WARM) as proxy:
+        turn = 8
+        for event, act in FOLDER.items():
+            with act(place):
+                for _ in range(2):
+                    turn += 1
+                    place.say(proxy, talks, turn)
+            broken[event] = breaks(place.origin.received)
+            time.sleep(0.1)
+        log = proxy.log()
+    assert broken == {event: [] for event in FOLDER}
+    assert has_stubs(place.origin.received)
+    assert log.count("What is remembered of conversations cannot be kept in ") == 1
+    assert "failed (" not in log
+    assert "Traceback" not in log
+
+
+@contextlib.contextmanager
+def _locked(place: Place) -> Iterator[None]:
+    other = sqlite3.connect(place.file, autocommit=True)
+    try:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+    finally:
+        other.close()
+
+
+@contextlib.contextmanager
+def _slow(place: Place) -> Iterator[None]:
+    place.order("disk=0.3")
+    try:
+        yield
+    finally:
+        place.order("disk=0")
+
+
+@contextlib.contextmanager
+def _overwritten(place: Place) -> Iterator[None]:
+    for path in place.state.iterdir():
+        path.write_bytes(b"garbage " * 4096)
+    yield
+
+
+@contextlib.contextmanager
+def _deleted(place: Place) -> Iterator[None]:
+    shutil.rmtree(place.state)
+    yield
+
+
+@contextlib.contextmanager
+def _a_file(place: Place) -> Iterator[None]:
+    shutil.rmtree(place.state, ignore_errors=True)
+    place.state.write_bytes(b"")
+    yield
+    place.state.unlink()
+
+
+@contextlib.contextmanager
+def _newer(place: Place) -> Iterator[None]:
+    shutil.rmtree(place.state, ignore_errors=True)
+    place.state.mkdir()
+    with contextlib.closing(sqlite3.connect(place.file)) as database:
+        database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION + 1}")
+    yield
+    with contextlib.closing(sqlite3.connect(place.file)) as database:
+        assert database.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,), "what is newer is left alone"
+
+
+FOLDER: dict[str, Callable[[Place], contextlib.AbstractContextManager[None]]] = {
+    "nothing": lambda _: contextlib.nullcontext(),
+    "another process writes and does not end": _locked,
+    "the disk is slow": _slow,
+    "the files are overwritten": _overwritten,
+    "the folder is deleted": _deleted,
+    "a file stands in its place": _a_file,
+    "a newer version was here": _newer,
+    "nothing any more": lambda _: contextlib.nullcontext(),
+}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=False, capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_the_disk_is_full_and_has_room_again(place: Place, small_disk: Path) -> None:
+    place.state = small_disk / "state"
+    talks = talks_of(6)
+    place.begin(talks)
+    filler = small_disk / "filler"
+    with place.running(WARM) as proxy:
+        place.say(proxy, talks, 9)
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(b"x" * 4096):
+                pass
+        assert shutil.disk_usage(small_disk).free == 0
+        for turn in range(10, 16):
+            place.say(proxy, talks, turn)
+        filler.unlink()
+        time.sleep(5.5)  # for so long the file is left alone after it could not be used
+        place.say(proxy, talks, 16)
+        assert "What is remembered of conversations cannot be kept in " in proxy.log()
+        proxy.kill()
+    with place.running(WARM) as proxy:
+        place.say(proxy, talks, 17)
+    assert breaks(place.origin.received) == []
+    assert has_stubs(place.origin.received)
+
+
+def test_a_slow_disk_holds_up_nobody_s_stream(place: Place) -> None:
+    """When a disk was slow once, no more is decided on the event loop: its next write would stop all streams."""
+    talk, other = talks_of(2)
+    place.begin([talk])
+    gaps: list[float] = []
+
+    def drip(received: Received, send: Callable[[bytes], None]) -> None:
+        if b"matter 1." not in received.body:
+            send(OK)
+            return
+        send(STREAM)
+        for _ in range(60):
+            send(b"6\r\n: x\n\n \r\n")
+            time.sleep(0.05)
+        send(b"0\r\n\r\n")
+
+    def read(tunnel: Tunnel) -> None:
+        last = time.monotonic()
+        with contextlib.suppress(OSError):
+            while tunnel.socket.recv(4096):
+                gaps.append(time.monotonic() - last)
+                last = time.monotonic()
+
+    with place.running(WARM) as proxy:
+        place.order("disk=1")
+        place.say(proxy, [talk], 9)  # this one may still be decided on the event loop
+        place.origin.answer = drip
+        with Tunnel(proxy.port, FOUNDRY_HOST) as tunnel:
+            tunnel.start_tls(FOUNDRY_HOST, proxy.certificate)
+            tunnel.socket.sendall(request(FOUNDRY_HOST, other.body(1)))
+            tunnel.socket.recv(1)
+            reader = threading.Thread(target=read, args=(tunnel,))
+            reader.start()
+            place.say(proxy, [talk], 10)
+            tunnel.socket.settimeout(1)
+            reader.join(30)
+    assert len(gaps) > 10
+    assert max(gaps) < 0.9, "a chunk came at least as late as the disk was slow"
+
+
+# The service, and the client
+
+
+def test_the_service_or_the_client_fails_in_the_middle(place: Place) -> None:
+    """What mitmproxy says of it is what it says without the addon; the next turns go on as before."""
+    talks = talks_of(len(SERVICE))
+    place.begin(talks)
+    with place.running(WARM) as proxy:
+        for talk, (event, act) in zip(talks, SERVICE.items(), strict=True):
+            place.origin.answer = act
+            with Tunnel(proxy.port, FOUNDRY_HOST) as tunnel:
+                tunnel.start_tls(FOUNDRY_HOST, proxy.certificate)
+                tunnel.socket.sendall(request(FOUNDRY_HOST, talk.body(9)))
+                tunnel.socket.settimeout(1.0 if act in (_stalls, _drips) else 20.0)
+                with contextlib.suppress(OSError):
+                    found = tunnel.socket.recv(4096)
+                    if act in (_resets, _says_nothing):
+                        assert found.startswith(b"HTTP/1.1 502 "), event
+                    elif act is _refuses:
+                        assert found.startswith(b"HTTP/1.1 529 "), event
+            for share in (0.2, 0.9):
+                _leaves_while_sending(proxy, talk, share)
+        place.origin.answer = lambda _received, send: send(OK)
+        for turn in (9, 10, 11):
+            place.say(proxy, talks, turn)
+        log = proxy.log()
+    assert breaks(place.origin.received) == []
+    assert has_stubs(place.origin.received)
+    assert "failed (" not in log
+
+
+def _leaves_while_sending(proxy: Mitmdump, talk: Talk, share: float) -> None:
+    raw = request(FOUNDRY_HOST, talk.body(9))
+    with Tunnel(proxy.port, FOUNDRY_HOST) as tunnel:
+        tunnel.start_tls(FOUNDRY_HOST, proxy.certificate)
+        tunnel.socket.sendall(raw[: int(share * len(raw))])
+        tunnel.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+
+
+def _resets(_received: Received, _send: Callable[[bytes], None]) -> None:
+    raise OSError("made up")
+
+
+def _says_nothing(_received: Received, send: Callable[[bytes], None]) -> None:
+    send(b"\x00" * 100)
+    raise OSError("made up")
+
+
+def _stalls(_received: Received, _send: Callable[[bytes], None]) -> None:
+    time.sleep(2)
+
+
+def _refuses(_received: Received, send: Callable[[bytes], None]) -> None:
+    send(b"HTTP/1.1 529 Overloaded\r\nContent-Length: 2\r\n\r\n{}")
+
+
+def _cuts(_received: Received, send: Callable[[bytes], None]) -> None:
+    send(STREAM)
+    raise OSError("made up")
+
+
+def _drips(_received: Received, send: Callable[[bytes], None]) -> None:
+    send(STREAM)
+    time.sleep(2)
+
+
+SERVICE: dict[str, Callable[[Received, Callable[[bytes], None]], None]] = {
+    "it hangs up": _resets,
+    "it says what is no HTTP": _says_nothing,
+    "it stalls, and the client leaves": _stalls,
+    "it refuses": _refuses,
+    "its stream is cut": _cuts,
+    "the client leaves in the middle of a stream": _drips,
+}
