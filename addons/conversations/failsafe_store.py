@@ -14,7 +14,10 @@ from conversations.memory_store import MemoryStore
 __all__ = ["FailsafeStore", "SharedStore"]
 
 _REST_SECONDS = 5.0
-"""How long what could not be used is left alone."""
+"""How long a file that could not be used is left alone."""
+
+# A server that has not answered is soon asked again, and later if it does not answer then: who asks waits for it.
+_LEAST_REST, _MOST_REST = 1.0, 16.0
 
 
 class SharedStore(Store, Protocol):
@@ -47,6 +50,7 @@ class FailsafeStore:
         self._state: object = None  # of what is shared, when it was looked at last
         self._current: set[str] = set()  # branches that nobody else can have written since
         self._missed: set[str] = set()  # caches of which it does not know everything
+        self._rest = _LEAST_REST  # for a server, the next time
         self._rests_until = {_Use.READ: 0.0, _Use.WRITE: 0.0}
 
     @property
@@ -77,6 +81,8 @@ class FailsafeStore:
 
     def _is_current(self, branch: Branch) -> bool:
         """Whether what is shared says the same of `branch` as memory: we wrote it there, and nobody has since."""
+        if not self.is_near:
+            return False  # somebody else may have, at any time
         for state in self._with_shared(_Use.READ, lambda shared: shared.state()):
             if state != self._state:
                 self._state = state
@@ -102,14 +108,21 @@ class FailsafeStore:
         try:
             result = act(self._shared)
         except (sqlite3.Error, OSError, StoreError) as error:
-            # Who waited for a server in vain does not wait for it again.
-            for rests in _Use if isinstance(error, StoreError) else (use,):
-                self._rests_until[rests] = self._clock() + _REST_SECONDS
+            self._leave_alone(use, error)
             if not _is_busy(error):
                 self._shared.close()
             self._report(type(error).__name__ if isinstance(error, OSError) else str(error))
             return
+        self._rest = _LEAST_REST
         yield result
+
+    def _leave_alone(self, use: _Use, error: Exception) -> None:
+        if not isinstance(error, StoreError):
+            self._rests_until[use] = self._clock() + _REST_SECONDS
+            return
+        for each in _Use:  # who waited for a server in vain does not wait for it again
+            self._rests_until[each] = self._clock() + self._rest
+        self._rest = min(2 * self._rest, _MOST_REST)
 
 
 def _last_sent(found: Found) -> float:

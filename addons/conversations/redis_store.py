@@ -36,9 +36,10 @@ _PREFIX = "{fc1}"
 KEPT_SECONDS = 7 * 24 * 3600
 """How long what is not used is kept."""
 
-# A request waits so long for a server that does not answer; then it is left alone for a while, see `FailsafeStore`.
-_CONNECT_SECONDS = 0.5
-_ANSWER_SECONDS = 0.25
+# A request waits so long for a server that does not answer; then it is left alone for a while, see `FailsafeStore`. To
+# give up on one that is only slow may break prompt caches, which costs more than a second.
+_CONNECT_SECONDS = 1.0
+_ANSWER_SECONDS = 1.0
 
 _NEAR = 8  # a conversation is mostly found among the last hashes of a request
 _AT_ONCE = 1000  # digests in one call: more would hold up the server's other clients

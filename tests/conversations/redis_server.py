@@ -99,6 +99,14 @@ class RedisServer:
         assert not answer.startswith("-"), answer
         return answer
 
+    def dump(self) -> bytes:
+        """All that it holds, keys and values."""
+        import redis  # noqa: PLC0415 - tests of other things do without
+
+        with redis.Redis.from_url(self.on_port.value) as client:
+            keys = list(client.scan_iter(count=1000))
+            return b"\n".join([*keys, *(client.dump(key) or b"" for key in keys)])
+
     def freeze(self) -> None:
         """Let it answer nothing until `thaw`, though it can be connected to."""
         assert self._process is not None

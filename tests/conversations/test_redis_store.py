@@ -354,10 +354,24 @@ def test_one_that_does_not_answer_is_asked_once_in_a_while(
             proxy.store.save(replace(SECOND, version=at + 1), digests(5))
             proxy.store.settle("c", 20.0, answered=True)
         assert len(proxy.reports) == 1
-        clock.now += REST
+        for number, rest in enumerate((1, 2, 4, 8, 16, 16), 2):
+            clock.now += rest - 0.1
+            proxy.known()
+            proxy.store.save(replace(SECOND, version=10 * number), digests(5))
+            assert len(proxy.reports) == number - 1
+            clock.now += 0.2
+            proxy.known()
+            proxy.store.save(replace(SECOND, version=10 * number + 1), digests(5))
+            assert len(proxy.reports) == number
+            if fault is frozen and number == 3:
+                break  # each takes a second
+    clock.now += 20
+    proxy.known()
+    with gone(redis_server):
         proxy.known()
-        proxy.store.save(replace(SECOND, version=40), digests(5))
-        assert len(proxy.reports) == 2
+        clock.now += 1.1
+        proxy.known()
+        assert len(proxy.reports) == number + 2, "it was there, and is asked again soon"
     proxy.store.close()
 
 
