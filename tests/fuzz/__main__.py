@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
+_HERE = Path(__file__).parent
 _PACKAGES = ["compression_engine", "conversations", "billing"]
+
+
+def _is_folder(argument: str) -> bool:
+    return not argument.startswith("-")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -21,7 +27,10 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] not in TARGETS:
         sys.stderr.write(f"fuzz: name one of {', '.join(TARGETS)}\n")
         return 2
-    atheris.Setup([sys.argv[0], *arguments[1:]], TARGETS[arguments[0]])
+    words, known = _HERE / "words.dict", _HERE / "corpus" / arguments[0]
+    # New inputs are kept in the first folder that is named, so ours comes last.
+    given = [f"-dict={words}", *arguments[1:], *([str(known)] if any(map(_is_folder, arguments[1:])) else [])]
+    atheris.Setup([sys.argv[0], *given], TARGETS[arguments[0]])
     atheris.Fuzz()
     return 0
 
