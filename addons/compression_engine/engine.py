@@ -23,6 +23,9 @@ type Decide = Callable[[Prompt], Policy]
 type Elsewhere = Callable[[Prompt, Policy], Rewrite | None]
 """What another engine makes of a prompt, if one is at hand."""
 
+# What is read once more, the last message that was known, is quickly read up to this size: some milliseconds.
+_MOST_READ_AT_ONCE = 500_000
+
 # Which part of the memory holds the beginnings of recent bodies.
 _BEGINNINGS_SHARE = 0.25
 
@@ -97,7 +100,7 @@ class Engine:
         """
         wire = FORMATS[wire_format]
         before = self._beginnings.find(body, wire)
-        if before is None or before.new_in(body) > most:
+        if before is None or before.new_in(body) > most or before.unread_in(body) > _MOST_READ_AT_ONCE:
             return None
         may_refer = not before.request.drops_old_results
         if self._memory.known(before.policy, before.digests, may_refer=may_refer) < before.count:

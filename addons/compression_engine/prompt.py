@@ -52,7 +52,11 @@ class Beginning:
 
     def new_in(self, body: bytes) -> int:
         """About how many bytes of a body that fits have not been worked on; its last message was spelt otherwise."""
-        return max(0, len(body) - len(self.text) - self.last - len(self.end))
+        return max(0, self.unread_in(body) - self.last)
+
+    def unread_in(self, body: bytes) -> int:
+        """How many bytes of a body that fits have to be read."""
+        return len(body) - len(self.text) - len(self.end)
 
     @property
     def size(self) -> int:
