@@ -93,6 +93,12 @@ class Mitmdump:
         """What a client must trust."""
         return self.confdir / "mitmproxy-ca-cert.pem"
 
+    @property
+    def pid(self) -> int:
+        """Of the process, once it is launched."""
+        assert self._process is not None
+        return self._process.pid
+
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.enter_context(self.launched())
