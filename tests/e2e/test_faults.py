@@ -22,12 +22,18 @@ from pathlib import Path
 import pytest
 
 from conversations.sqlite_store import _SCHEMA_VERSION
+from demo.answers import Answer
+from demo.stand_in import Request
+from tests.e2e.claude_code import NEEDS_CLIENT
 from tests.e2e.client import Tunnel, request
 from tests.e2e.conftest import FOUNDRY_HOST, HARNESS
 from tests.e2e.crowd import Crowd, arrivals, breaks, has_stubs, recalls
+from tests.e2e.laws import messages_exchanges, verify
 from tests.e2e.mitmdump import ADDON, Mitmdump, wait_for
 from tests.e2e.recording_origin import OK, Received, RecordingOrigin
-from tests.e2e.set_aside_sessions import BALANCED, WARM
+from tests.e2e.route import route
+from tests.e2e.scripted import bash, make_project
+from tests.e2e.set_aside_sessions import BALANCED, WARM, by_turn, look_around
 from tests.e2e.test_warm_conversations import Talk
 
 pytestmark = pytest.mark.e2e
@@ -443,3 +449,36 @@ SERVICE: dict[str, Callable[[Received, Callable[[bytes], None]], None]] = {
     "its stream is cut": _cuts,
     "the client leaves in the middle of a stream": _drips,
 }
+
+
+# The real client
+
+
+@NEEDS_CLIENT
+def test_claude_code_goes_on_though_the_proxy_is_killed_under_it(tmp_path: Path) -> None:
+    """It sends the same again, and what arrives is the same again."""
+    work = tmp_path / "work"
+    make_project(work)
+    killed: list[Request] = []
+    with contextlib.ExitStack() as restarted:
+
+        def kill(request: Request) -> Answer:
+            if not killed:
+                killed.append(request)
+                way.proxy.kill()
+                restarted.enter_context(way.proxy.launched())
+                assert wait_for(way.proxy._is_ready, 30)
+            return Answer((bash("cat orders.py prices.py"),))
+
+        script = by_turn(*look_around(work)[:2], kill, Answer((bash("cat quotes.py prices.py"),)))
+        with route(script, tmp_path / "route", addon=True, **WARM) as way:
+            run = way.client(work).run("Look around.")
+            way.stand_in._requests.remove(killed[0])  # nobody has its answer
+            found = messages_exchanges(way.exchanges())
+
+    assert (run.code, run.out) == (0, "Done.\n"), run.err
+    assert sum(exchange.arrived.body == killed[0].body for exchange in found) == 1
+    verify(found)
+    assert len(killed[0].body) < max(
+        len(exchange.sent) for exchange in found if exchange.arrived.body == killed[0].body
+    )
