@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from latency.measures import Sample
+from benchmarks.latency.measures import Sample
 
 __all__ = ["plot"]
 

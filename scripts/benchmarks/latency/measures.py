@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from latency.conversation import Conversation
-from latency.proxies import Client, Proxy
+from benchmarks.latency.conversation import Conversation
+from benchmarks.latency.proxies import Client, Proxy
 
 __all__ = ["Sample", "first_seen", "memory", "resumed", "streams", "throughput", "warm"]
 

@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from latency import measures
-from latency.measures import Sample
-from latency.plot import plot
-from latency.proxies import started
+from benchmarks.latency import measures
+from benchmarks.latency.measures import Sample
+from benchmarks.latency.plot import plot
+from benchmarks.latency.proxies import started
 
 __all__ = ["main"]
 

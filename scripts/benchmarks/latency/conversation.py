@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = ["Conversation"]
 
-_PROJECT = Path(__file__).resolve().parents[2]
+_PROJECT = Path(__file__).resolve().parents[3]
 _STEP = 12_000  # characters of a result, about what a reading of a file has
 _LEVELS = ("INFO", "INFO", "INFO", "DEBUG", "WARN")
 

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-_SCRIPTS = Path(__file__).resolve().parents[1]
+_SCRIPTS = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_SCRIPTS), str(_SCRIPTS.parent / "addons")]
 
 from demo.certificate import write_certificate  # noqa: E402 - found by the lines above

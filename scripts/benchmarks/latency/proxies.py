@@ -20,7 +20,7 @@ from mitmproxy.certs import CertStore
 __all__ = ["HOST", "Client", "Proxy", "started"]
 
 HOST = "made-up-resource.services.ai.azure.com"
-_SCRIPTS = Path(__file__).resolve().parents[1]
+_SCRIPTS = Path(__file__).resolve().parents[2]
 _ADDON = _SCRIPTS.parent / "addons" / "foundry_compress.py"
 _REDIRECT = _SCRIPTS / "demo" / "redirect.py"
 _IDLE = Path(__file__).with_name("idle_addon.py")
