@@ -2,7 +2,7 @@
 
 `.venv/bin/python scripts/benchmarks/gateway.py`, with a redis-server installed. A request's cost is the processor time
 that the proxy's process took, which other work on the machine hardly changes; one core does as many requests a second
-as go into a second of it. Half a minute.
+as go into a second of it. A minute.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,10 +29,11 @@ from tests.conversations.redis_server import RedisServer  # noqa: E402
 from tests.e2e.client import Tunnel, request  # noqa: E402
 from tests.e2e.conftest import FOUNDRY_HOST, HARNESS  # noqa: E402
 from tests.e2e.mitmdump import ADDON, Mitmdump  # noqa: E402
-from tests.e2e.recording_origin import RecordingOrigin  # noqa: E402
+from tests.e2e.recording_origin import Received, RecordingOrigin  # noqa: E402
 
 _SIZES = (100_000, 500_000)
 _TALKS, _TURNS = 4, 20
+_STREAMS, _EVENTS = 5, 300
 _LINES = 40  # of a reading: about 2 kB
 _MESSAGES = (30, 300)
 _REMEMBERED = 200
@@ -67,17 +68,41 @@ def _processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def _settled(pid: int) -> float:
+    """Its processor seconds, once what is noted after a request is noted."""
+    last = -1.0
+    while last != (now := _processor_seconds(pid)):
+        last = now
+        time.sleep(1.5)
+    return now
+
+
 def _resident_mb(pid: int) -> float:
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 class Cost(NamedTuple):
-    """Processor seconds of a request that the process sees first, and of one that goes on; resident megabytes."""
+    """Processor seconds of a request that the process sees first, of one that goes on, and of an event of an answer.
+
+    And resident megabytes at the end.
+    """
 
     first: float
     warm: float
+    event: float
     megabytes: float
+
+
+def _stream(_: Received, send: Callable[[bytes], None]) -> None:
+    """An answer in events, one after the other."""
+    send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "some words "}}
+    event = f"event: content_block_delta\ndata: {json.dumps(delta)}\n\n".encode()
+    for _event in range(_EVENTS):
+        send(b"%x\r\n%s\r\n" % (len(event), event))
+        time.sleep(0.002)
+    send(b"0\r\n\r\n")
 
 
 def cost(proxy: Mitmdump, origin: RecordingOrigin, size: int) -> Cost:
@@ -87,19 +112,22 @@ def cost(proxy: Mitmdump, origin: RecordingOrigin, size: int) -> Cost:
         tunnel.start_tls(FOUNDRY_HOST, proxy.certificate)
         talks = [bodies(number, size) for number in range(_TALKS)]
         tunnel.exchange(request(FOUNDRY_HOST, next(bodies(-1, 10_000))))  # what is loaded late is loaded
-        time.sleep(2)  # and what is noted afterwards is noted
-        start = _processor_seconds(pid)
+        start = _settled(pid)
         for talk in talks:
             tunnel.exchange(request(FOUNDRY_HOST, next(talk)))
-        time.sleep(2)
-        before = _processor_seconds(pid)
+        before = _settled(pid)
         for _ in range(_TURNS):
             for talk in talks:
                 tunnel.exchange(request(FOUNDRY_HOST, next(talk)))
             origin.forget()
-        time.sleep(2)
-        warm = (_processor_seconds(pid) - before) / (_TALKS * _TURNS)
-        return Cost((before - start) / _TALKS, warm, _resident_mb(pid))
+        warm = (_settled(pid) - before) / (_TALKS * _TURNS)
+        before_streams = _settled(pid)
+        origin.answer = _stream
+        for _ in range(_STREAMS):
+            tunnel.exchange(request(FOUNDRY_HOST, next(bodies(-1, 1000))))
+        origin.forget()
+        event = (_settled(pid) - before_streams) / (_STREAMS * _EVENTS)
+        return Cost((before - start) / _TALKS, warm, event, _resident_mb(pid))
 
 
 def remembered_bytes(server: RedisServer, messages: int) -> float:
@@ -136,7 +164,8 @@ def main() -> None:
                     print(
                         f"{size:,} bytes, {name}: {one.warm * 1000:.1f} ms of processor time a warm turn, "
                         f"{1 / one.warm:.0f} a second and core; {one.first * 1000:.0f} ms where the process sees the "
-                        f"conversation first; {one.megabytes:.0f} MB resident",
+                        f"conversation first; {one.event * 1000:.2f} ms an event of an answer; "
+                        f"{one.megabytes:.0f} MB resident",
                         flush=True,
                     )
         for messages in _MESSAGES:

@@ -59,7 +59,7 @@ class Incarnation:
 
     def __init__(self, world: World) -> None:
         self.engine = Engine()
-        self.store = FailsafeStore(SQLiteStore(world.path, world.now), world.reports.append, lambda: world.clock)
+        self.store = world.new_store()
         self.conversations = Conversations(self.store, world.now)
         self.observed = Conversations(FailsafeStore(None, world.reports.append), world.now)
 
@@ -107,6 +107,10 @@ class World:
 
     def now(self) -> float:
         return self.clock - self.behind
+
+    def new_store(self) -> FailsafeStore:
+        """What a proxy remembers in, shared with the others."""
+        return FailsafeStore(SQLiteStore(self.path, self.now), self.reports.append, lambda: self.clock)
 
     def client(self, number: int) -> Client:
         return self.clients[number % len(self.clients)]

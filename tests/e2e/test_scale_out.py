@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from listening import is_loopback
 from tests.conversations.redis_server import NEEDS_REDIS, RedisServer
+from tests.e2e.client import plain
 from tests.e2e.laws import STUB, Exchange, verify, verify_prefixes
 from tests.e2e.mitmdump import Mitmdump, free_port
 from tests.e2e.nginx import NEEDS_NGINX, nginx
@@ -173,6 +176,31 @@ def test_without_the_server_each_goes_on_by_itself(
         verify_prefixes(exchanges(talk, origin))
     assert f"state in redis://127.0.0.1:{redis_server.port}/0 (conversations) and " in said
     assert PASSWORD not in said + str(stats)
+
+
+def _own_address() -> str:
+    """An address of this machine that is not on loopback; empty if there is none. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return ""
+        address: str = probe.getsockname()[0]
+        return "" if is_loopback(address) else address
+
+
+@NEEDS_NGINX
+@pytest.mark.skipif(not _own_address(), reason="this machine has no address but those on loopback")
+def test_on_a_proxys_own_machine_nginx_can_be_told_not_to_pass_for_a_program_there(tmp_path: Path) -> None:
+    ports = free_port(), free_port()
+    with Mitmdump(tmp_path) as proxy:
+        servers = [f"server {{ listen 127.0.0.1:{ports[0]}; proxy_pass 127.0.0.1:{proxy.port}; }}"]
+        servers += [
+            f"server {{ listen 127.0.0.1:{ports[1]}; proxy_pass 127.0.0.1:{proxy.port}; proxy_bind {_own_address()}; }}"
+        ]
+        ask = b"GET http://foundry.local/ready HTTP/1.1\r\nHost: foundry.local\r\n\r\n"
+        with nginx("stream {" + "\n".join(servers) + "}", tmp_path):
+            assert [plain(port, ask).status for port in ports] == [200, 403]
 
 
 @pytest.mark.parametrize("given", [f"redis://:{PASSWORD}@127.0.0.1:port/0", "@nowhere"])
