@@ -23,10 +23,10 @@ from billing.entry import Ending, Entry
 from billing.ledger import Ledger
 from billing.usage_tap import UsageTap
 from compression_engine import tokens
-from foundry_options import Mode
+from configuring.foundry_options import Mode
 from host_rules import Endpoint
 from outcomes import REWRITTEN
-from treatment import Treatment
+from rewriting.treatment import Treatment
 
 __all__ = ["Bookkeeper", "Pending", "Warm", "session_of"]
 

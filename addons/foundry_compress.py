@@ -30,30 +30,28 @@ _ADDONS = Path(__file__).resolve().parent
 if str(_ADDONS) not in sys.path:
     sys.path.insert(0, str(_ADDONS))
 
-import company_policy  # noqa: E402
-import foundry_options  # noqa: E402
 import host_rules  # noqa: E402
-import mitmproxy_settings  # noqa: E402
 import mode_switch  # noqa: E402
-from arrivals import Arrivals  # noqa: E402
 from billing.accounts import Account  # noqa: E402
 from billing.ledger import LEDGER_FILE, Ledger  # noqa: E402
-from body_signature import cover  # noqa: E402
 from bookkeeper import Bookkeeper, Pending, session_of  # noqa: E402
-from certificate_authority import Authority, AuthorityError, ensure  # noqa: E402
-from company_policy import CompanyPolicy  # noqa: E402
-from connections import CLIENT_LEFT, Connections  # noqa: E402
+from configuring import company_policy, foundry_options, mitmproxy_settings  # noqa: E402
+from configuring.company_policy import CompanyPolicy  # noqa: E402
+from configuring.foundry_options import Mode, Settings  # noqa: E402
+from connecting.arrivals import Arrivals  # noqa: E402
+from connecting.certificate_authority import Authority, AuthorityError, ensure  # noqa: E402
+from connecting.connections import CLIENT_LEFT, Connections  # noqa: E402
+from connecting.listening import Listening  # noqa: E402
 from conversations import Sent  # noqa: E402
 from fail_open import fail_open  # noqa: E402
-from foundry_options import Mode, Settings  # noqa: E402
 from host_rules import Scope  # noqa: E402
-from listening import Listening  # noqa: E402
 from local_site import Live, Point, Site, is_local_host  # noqa: E402
 from notices import Notices  # noqa: E402
 from outcomes import SIGNED, UNKNOWN_FORMAT  # noqa: E402
 from request_log import log_request  # noqa: E402
-from request_rewriter import RequestRewriter  # noqa: E402
-from treatment import Treatment  # noqa: E402
+from rewriting.body_signature import cover  # noqa: E402
+from rewriting.request_rewriter import RequestRewriter  # noqa: E402
+from rewriting.treatment import Treatment  # noqa: E402
 from web_view import Commands, FlowBound, WebView  # noqa: E402
 
 VERSION = "0.1.0"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import traceback
 
-from body_signature import Cover
-from foundry_options import BASE_URL_VARIABLE
-from request_content import MOST_BYTES
+from configuring.foundry_options import BASE_URL_VARIABLE
+from rewriting.body_signature import Cover
+from rewriting.request_content import MOST_BYTES
 
 __all__ = ["Notices", "where_it_broke"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "addons"))
 
-import certificate_authority  # noqa: E402 (the path comes first)
+from connecting import certificate_authority  # noqa: E402 (the path comes first)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from mitmproxy.options import Options
 
-import certificate_authority
+from connecting import certificate_authority
 
 # No deadline: how long an example takes says something about the machine, not about the code. In CI the examples are
 # always the same, so that a red run can be repeated.

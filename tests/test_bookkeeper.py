@@ -17,11 +17,11 @@ from billing.ledger_reader import LedgerReader
 from billing.usage import Usage
 from bookkeeper import Bookkeeper, Pending, session_of
 from compression_engine import Counts, ResultChange
+from configuring.foundry_options import Mode
 from conversations import Standing
-from foundry_options import Mode
 from host_rules import Endpoint
+from rewriting.treatment import Treatment
 from tests.conversations.branches import Clock
-from treatment import Treatment
 
 SESSION = "12345678-9abc-4def-8123-456789abcdef"
 HOST = "made-up.services.ai.azure.com"

@@ -12,8 +12,8 @@ from compression_engine import statements
 from compression_engine.content.lines import split_positions
 from compression_engine.history import Shown, edit_of
 from compression_engine.results import Source, fold, unfold
+from configuring.foundry_options import OPTION_NAMES
 from demo.report import as_shown
-from foundry_options import OPTION_NAMES
 from launcher.command import HELP
 
 PROJECT = Path(__file__).resolve().parents[1]

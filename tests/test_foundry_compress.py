@@ -21,15 +21,15 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons, tflow, tutils
 
-import arrivals
-import request_rewriter
 from billing.usage import Usage
-from certificate_authority import AUTHORITY_FILE, inspect
 from compression_engine import Engine, Outcome, ResultChange, Rewrite, WireFormat
-from connections import CLIENT_LEFT
+from connecting import arrivals
+from connecting.certificate_authority import AUTHORITY_FILE, inspect
+from connecting.connections import CLIENT_LEFT
 from conversations import Standing
 from foundry_compress import VERSION, FoundryCompress
-from treatment import Treatment
+from rewriting import request_rewriter
+from rewriting.treatment import Treatment
 
 HOST = "made-up.services.ai.azure.com"
 OTHER = "other.example"
@@ -637,7 +637,7 @@ async def test_a_company_policy_is_told_of_and_holds(
 ) -> None:
     file = tmp_path / "policy.toml"
     file.write_text('modes = ["observe", "off"]\n')
-    monkeypatch.setattr("company_policy.POLICY_FILE", file)
+    monkeypatch.setattr("configuring.company_policy.POLICY_FILE", file)
     with caplog.at_level(logging.INFO):
         _options().update(foundry_memory_mb="1")
     assert addon.stats()["mode"] == "observe"
@@ -651,7 +651,7 @@ async def test_a_company_policy_that_cannot_be_read_rewrites_nothing(
 ) -> None:
     file = tmp_path / "policy.toml"
     file.write_text("modes =")
-    monkeypatch.setattr("company_policy.POLICY_FILE", file)
+    monkeypatch.setattr("configuring.company_policy.POLICY_FILE", file)
     _options().update(foundry_memory_mb="1")
     assert addon.stats()["mode"] == "off"
     assert "The company policy cannot be used" in caplog.text

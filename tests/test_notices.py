@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from body_signature import Cover
 from notices import Notices, where_it_broke
+from rewriting.body_signature import Cover
 
 
 @pytest.mark.parametrize(

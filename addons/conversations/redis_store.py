@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from configuring.state_url import StateUrl
 from conversations.branch import Branch, Cache, Found, StoreError, Wanted
-from state_url import StateUrl
 
 if TYPE_CHECKING:
     import redis

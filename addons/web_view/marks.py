@@ -8,7 +8,7 @@ from __future__ import annotations
 from mitmproxy.http import HTTPFlow
 
 from outcomes import OBSERVED, REWRITTEN, is_passed, reason
-from treatment import Treatment
+from rewriting.treatment import Treatment
 
 __all__ = ["OUTCOME", "mark"]
 

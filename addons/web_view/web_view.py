@@ -7,7 +7,7 @@ from mitmproxy.http import HTTPFlow
 from mitmproxy.master import Master
 
 from outcomes import REWRITTEN
-from treatment import Treatment
+from rewriting.treatment import Treatment
 from web_view.conversation_view import ConversationView
 from web_view.marks import mark
 from web_view.pairs import Pair, Pairs

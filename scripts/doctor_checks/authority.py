@@ -8,9 +8,9 @@ from pathlib import Path
 
 from cryptography import x509
 
-import certificate_authority
 import host_rules
-from certificate_authority import AUTHORITY_FILE, Authority, AuthorityError
+from connecting import certificate_authority
+from connecting.certificate_authority import AUTHORITY_FILE, Authority, AuthorityError
 from doctor_checks.finding import Finding, failed, ok, warning
 
 __all__ = ["check"]

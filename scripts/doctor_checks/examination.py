@@ -76,7 +76,7 @@ class Examination:
 
     @property
     def _certificate(self) -> Path:
-        from certificate_authority import CERTIFICATE_FILE
+        from connecting.certificate_authority import CERTIFICATE_FILE
 
         return self._subject.confdir / CERTIFICATE_FILE
 

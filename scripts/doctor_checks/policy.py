@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import company_policy
-from company_policy import CompanyPolicy, PolicyError
+from configuring import company_policy
+from configuring.company_policy import CompanyPolicy, PolicyError
 from doctor_checks.finding import Finding, failed, ok, skipped, warning
 
 __all__ = ["check", "hosts"]

@@ -72,7 +72,7 @@ def _end(number: int, _frame: FrameType | None) -> None:
 
 
 def _one_line(error: Exception) -> str:
-    from certificate_authority import AuthorityError  # noqa: PLC0415
+    from connecting.certificate_authority import AuthorityError  # noqa: PLC0415
     from launcher.errors import LauncherError  # noqa: PLC0415
 
     said = " ".join(str(error).split())

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import certificate_authority
 import host_rules
+from connecting import certificate_authority
 from doctor_checks import proxy as proxy_check
 from launcher import (
     child_environment,

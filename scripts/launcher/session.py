@@ -8,10 +8,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import certificate_authority
-import company_policy
 import host_rules
 import provider_hosts
+from configuring import company_policy
+from connecting import certificate_authority
 from demo.stand_in import StandIn
 from launcher import child_environment, client, client_settings, corporate_proxy, foundry_target, no_proxy
 from launcher.closing_line import closing_line

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from certificate_authority import AuthorityError
+from connecting.certificate_authority import AuthorityError
 from doctor_checks import proxy
 from launcher import client_settings
 from launcher.errors import LauncherError

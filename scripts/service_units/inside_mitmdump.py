@@ -9,7 +9,7 @@ from typing import Any
 
 from mitmproxy import connection, ctx, http
 
-from certificate_authority import CERTIFICATE_FILE
+from connecting.certificate_authority import CERTIFICATE_FILE
 from launcher import durable_trust, no_proxy, places
 from service_units import next_hop
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-import certificate_authority
-from foundry_options import OPTION_NAMES
+from configuring.foundry_options import OPTION_NAMES
+from connecting import certificate_authority
 from launcher import durable_trust, no_proxy, places, trust
 from launcher.proxy_process import ADDON, PROJECT
 from launcher.whole_file import write_whole

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import certificate_authority
+from connecting import certificate_authority
 from launcher import durable_trust
 from service_units import next_hop
 from service_units.description import Service

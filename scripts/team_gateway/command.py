@@ -9,8 +9,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import certificate_authority
-from certificate_authority import AuthorityError
+from connecting import certificate_authority
+from connecting.certificate_authority import AuthorityError
 from team_gateway import own_user, users
 from team_gateway.own_user import FolderError, OwnUser
 from team_gateway.users import UsersError

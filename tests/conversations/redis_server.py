@@ -15,7 +15,7 @@ from typing import Self
 
 import pytest
 
-from state_url import StateUrl, read_state_url
+from configuring.state_url import StateUrl, read_state_url
 
 __all__ = ["NEEDS_REDIS", "RedisServer"]
 

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from mitmproxy.test import tutils
 
 from compression_engine import Place, Policy
+from configuring.foundry_options import Mode, Settings
+from configuring.state_url import StateUrl, read_state_url
 from conversations import FailsafeStore, MemoryStore, RedisStore, redis_store
 from conversations.branch import Branch, Cache, Found, Store, StoreError
 from conversations.redis_store import KEPT_SECONDS
-from foundry_options import Mode, Settings
 from host_rules import Endpoint
 from notices import Notices
-from request_rewriter import STATE_FILE, RequestRewriter
-from state_url import StateUrl, read_state_url
+from rewriting.request_rewriter import STATE_FILE, RequestRewriter
 from tests.compression_engine.bodies import READ, body, numbered, source_lines, turns
 from tests.conversations.branches import HEAD, OTHER_HEAD, Clock, branch, digests
 from tests.conversations.redis_server import NEEDS_REDIS, RedisServer

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-import certificate_authority
 from billing.entry import Entry
 from billing.ledger import LEDGER_FILE
 from billing.ledger_reader import LedgerError, LedgerReader
+from connecting import certificate_authority
 from demo.stand_in import StandIn
 from tests.e2e.mitmdump import ADDON, PROJECT, Mitmdump, wait_for
 from tests.e2e.route import Route, proxied

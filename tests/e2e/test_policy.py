@@ -1,4 +1,7 @@
-"""A company's policy in front of a real mitmdump. What it may say, and what follows: `tests/test_company_policy.py`."""
+"""A company's policy in front of a real mitmdump.
+
+What it may say, and what follows: `tests/configuring/test_company_policy.py`.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from listening import is_loopback
+from connecting.listening import is_loopback
 from tests.conversations.redis_server import NEEDS_REDIS, RedisServer
 from tests.e2e.client import plain
 from tests.e2e.laws import STUB, Exchange, verify, verify_prefixes

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-import certificate_authority
+from connecting import certificate_authority
 from demo.stand_in import StandIn
 from launcher import client_settings
 from service_units.description import describe

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from certificate_authority import inspect
+from connecting.certificate_authority import inspect
 from make_ca_body import main
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from certificate_authority import ensure
+from connecting.certificate_authority import ensure
 
 PROJECT = Path(__file__).resolve().parents[2]
 BEGINNING = b"-----BEGIN "  # in two parts, or this file would be one that holds a key

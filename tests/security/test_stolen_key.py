@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from certificate_authority import ensure
+from connecting.certificate_authority import ensure
 
 FOUNDRY = "made-up.services.ai.azure.com"
 FOREIGN = (

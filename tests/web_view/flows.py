@@ -11,8 +11,8 @@ from mitmproxy import http
 from mitmproxy.test import tflow, tutils
 
 from compression_engine import Engine, Place, Policy, WireFormat
+from rewriting.treatment import Treatment
 from tests.compression_engine.bodies import body, call, numbered, result, source_lines, turns
-from treatment import Treatment
 
 __all__ = ["SESSION", "VALUES", "as_json", "brought_back", "made_flow", "rewritten"]
 

@@ -9,9 +9,9 @@ from mitmproxy import http
 from mitmproxy.exceptions import CommandError
 from mitmproxy.test import taddons, tflow
 
+from rewriting.treatment import Treatment
 from tests.compression_engine.bodies import call, result
 from tests.web_view.flows import brought_back, made_flow, rewritten
-from treatment import Treatment
 from web_view import Commands, WebView
 
 NO_WAY = "no way was found to write it shorter, or it had gone out so before"

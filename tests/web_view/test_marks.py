@@ -8,8 +8,8 @@ from mitmproxy.io import FlowReader, FlowWriter
 
 from compression_engine import SET_ASIDE, Outcome, ResultChange
 from outcomes import FAILED, HOLDOUT, OFF, STREAMED, UNKNOWN_FORMAT, UNREADABLE_ENCODING
+from rewriting.treatment import Treatment
 from tests.web_view.flows import made_flow
-from treatment import Treatment
 from web_view.marks import mark
 
 CHANGES = (ResultChange("numbered", 1500, 200, "Read"), ResultChange(SET_ASIDE, 100, 20, "Bash"))

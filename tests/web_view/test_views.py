@@ -7,9 +7,9 @@ from mitmproxy import contentviews, http
 from mitmproxy.contentviews import Metadata
 from mitmproxy.test import taddons, tutils
 
+from rewriting.treatment import Treatment
 from tests.compression_engine.bodies import numbered, source_lines, turns
 from tests.web_view.flows import VALUES, as_json, brought_back, made_flow, rewritten
-from treatment import Treatment
 from web_view import WebView
 from web_view.conversation_view import ConversationView
 from web_view.rewrite_view import RewriteView

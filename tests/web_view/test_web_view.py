@@ -4,8 +4,8 @@ from mitmproxy import contentviews
 from mitmproxy.addons import view
 from mitmproxy.test import taddons
 
+from rewriting.treatment import Treatment
 from tests.web_view.flows import made_flow, rewritten
-from treatment import Treatment
 from web_view import WebView
 
 

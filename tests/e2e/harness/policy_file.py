@@ -6,6 +6,6 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[3] / "addons"))
 
-import company_policy
+from configuring import company_policy
 
 company_policy.POLICY_FILE = Path(os.environ["POLICY_FILE"])

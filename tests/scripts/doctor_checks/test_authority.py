@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from mitmproxy.certs import CertStore
 
-import certificate_authority
-from certificate_authority import AUTHORITY_FILE, CERTIFICATE_FILE
+from connecting import certificate_authority
+from connecting.certificate_authority import AUTHORITY_FILE, CERTIFICATE_FILE
 from doctor_checks import authority
 from doctor_checks.finding import Finding, Verdict
 from tests.scripts.doctor_checks.machine import by_name

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import certificate_authority
+from connecting import certificate_authority
 from doctor_checks import client
 from doctor_checks.finding import Finding, Verdict
 from doctor_checks.proxy import Kind, Look, NamedProxy

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import certificate_authority
+from connecting import certificate_authority
 from doctor_checks.command import main
 
 PROJECT = Path(__file__).resolve().parents[3]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import certificate_authority
+from connecting import certificate_authority
 from demo.stand_in import StandIn
 from doctor_checks import request
 from doctor_checks.environment import EnvironmentState
@@ -119,7 +119,7 @@ def test_without_an_authority_the_proxy_s_certificate_is_not_judged(
 def test_a_package_that_is_missing_costs_only_the_checks_that_need_it(
     package: str, machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = ("doctor_checks", "launcher", "certificate_authority", "host_rules", "compression_engine")
+    ours = ("doctor_checks", "launcher", "connecting", "host_rules", "compression_engine")
     for name in [name for name in sys.modules if name.startswith((package, *ours))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)

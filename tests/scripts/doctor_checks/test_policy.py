@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import company_policy
+from configuring import company_policy
 from doctor_checks import policy
 from doctor_checks.finding import Finding, Verdict
 from tests.scripts.doctor_checks.machine import by_name

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import certificate_authority
+from connecting import certificate_authority
 from demo.stand_in import StandIn
 from doctor_checks import request
 from doctor_checks.finding import Finding, Verdict

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import foundry_options
+from configuring import foundry_options
 from launcher import places
 from launcher.proxy_process import PROJECT
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-import company_policy
-from foundry_options import OPTION_NAMES
+from configuring import company_policy
+from configuring.foundry_options import OPTION_NAMES
 from launcher import session
 from launcher.errors import LauncherError
 from launcher.foundry_target import FoundryTarget

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-import certificate_authority
-from foundry_options import OPTION_NAMES
+from configuring.foundry_options import OPTION_NAMES
+from connecting import certificate_authority
 from service_units import running
 from service_units.running import command_line
 

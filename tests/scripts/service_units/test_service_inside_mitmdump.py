@@ -7,7 +7,7 @@ import pytest
 from mitmproxy.net.server_spec import ServerSpec
 from mitmproxy.test import taddons, tflow, tutils
 
-import certificate_authority
+from connecting import certificate_authority
 from launcher import durable_trust
 from service_units import inside_mitmdump
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from mitmproxy.certs import CertStore
 
-import certificate_authority
 from billing.ledger import LEDGER_FILE
-from request_rewriter import STATE_FILE
+from connecting import certificate_authority
+from rewriting.request_rewriter import STATE_FILE
 from service_units import next_hop, traces
 from service_units.description import Service
 

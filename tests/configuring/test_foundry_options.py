@@ -10,8 +10,8 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.exceptions import OptionsError
 from mitmproxy.test import taddons
 
-from company_policy import CompanyPolicy
-from foundry_options import OPTION_NAMES, Mode, Settings, declare, read_settings, unknown_names
+from configuring.company_policy import CompanyPolicy
+from configuring.foundry_options import OPTION_NAMES, Mode, Settings, declare, read_settings, unknown_names
 
 
 class _Declares:

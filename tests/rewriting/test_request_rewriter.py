@@ -10,15 +10,15 @@ import pytest
 from mitmproxy.http import Request
 from mitmproxy.test import tutils
 
+from configuring.foundry_options import Mode, Settings
 from conversations import Sent
-from foundry_options import Mode, Settings
 from host_rules import Endpoint
 from notices import Notices
-from request_rewriter import STATE_FILE, RequestRewriter
+from rewriting.request_rewriter import STATE_FILE, RequestRewriter
+from rewriting.treatment import Treatment
 from tests.compression_engine.bodies import READ, Json, body, numbered, source_lines, texts, turns
 from tests.conversations.branches import Clock
 from tests.e2e.mitmdump import wait_for
-from treatment import Treatment
 
 _TOOLS = [{"name": "Read"}]
 _LIFETIME = 60.0
@@ -143,7 +143,7 @@ async def test_a_refusal_is_noted_at_once_and_of_answers_the_last_a_little_later
         noted.append((sent.asked_at, answered))
 
     monkeypatch.setattr("conversations.Conversations.settle", settle)
-    monkeypatch.setattr("request_rewriter.SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr("rewriting.request_rewriter.SETTLE_SECONDS", 0.1)
     for at, answered in ((1.0, True), (3.0, True), (2.0, True), (4.0, False)):
         rewriter.settle(Sent("cache", at), answered=answered)
     rewriter.settle(None, answered=True)

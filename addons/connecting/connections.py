@@ -13,8 +13,8 @@ from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode, UpstreamMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 import host_rules
-import leaf_certificate
-from arrivals import Arrivals
+from connecting import leaf_certificate
+from connecting.arrivals import Arrivals
 from fail_open import fail_open
 from host_rules import Scope
 from local_site import forbid_connect, is_local_host

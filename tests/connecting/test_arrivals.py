@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from arrivals import NOBODY_SECONDS, ONLY_OTHERS_SECONDS, Arrivals
+from connecting.arrivals import NOBODY_SECONDS, ONLY_OTHERS_SECONDS, Arrivals
 from notices import Notices
 
 

@@ -15,8 +15,8 @@ from mitmproxy.master import Master
 from mitmproxy.optmanager import OptManager, unset
 from mitmproxy.proxy.mode_specs import ReverseMode
 
+from connecting.listening import is_loopback
 from host_rules import FOUNDRY_DOMAINS
-from listening import is_loopback
 
 __all__ = [
     "OBSTACLE_OPTIONS",

@@ -17,11 +17,11 @@ from mitmproxy.exceptions import OptionsError
 
 import host_rules
 from compression_engine import Policy, Setting
+from configuring.mitmproxy_settings import is_given
+from configuring.state_url import StateUrl, read_state_url
 from conversations import redis_store
 from host_rules import Scope
-from mitmproxy_settings import is_given
 from provider_hosts import NAMED_PROVIDERS, named_provider
-from state_url import StateUrl, read_state_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mitmproxy.addonmanager import Loader
     from mitmproxy.optmanager import OptManager
 
-    from company_policy import CompanyPolicy
+    from configuring.company_policy import CompanyPolicy
 
 __all__ = [
     "BASE_URL_VARIABLE",

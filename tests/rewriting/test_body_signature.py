@@ -5,7 +5,7 @@ import json
 import pytest
 from mitmproxy.test import tutils
 
-from body_signature import Cover, cover
+from rewriting.body_signature import Cover, cover
 
 CREDENTIAL = "Credential=AKID/20261125/us-east-1/bedrock/aws4_request, SignedHeaders=host, Signature=00"
 

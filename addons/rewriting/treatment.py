@@ -10,7 +10,6 @@ from mitmproxy.http import Request
 from billing.entry import Change
 from compression_engine import NO_RESULTS, SET_ASIDE, Counts, Outcome, ResultChange, WireFormat
 from conversations import Decision, Standing
-from engine_worker import EngineFailure, EngineWorker
 from notices import Notices
 from outcomes import (
     FAILED,
@@ -21,7 +20,8 @@ from outcomes import (
     TOO_LARGE,
     UNREADABLE_ENCODING,
 )
-from request_content import TooLargeError, content_of
+from rewriting.engine_worker import EngineFailure, EngineWorker
+from rewriting.request_content import TooLargeError, content_of
 
 __all__ = ["Treatment", "treat"]
 

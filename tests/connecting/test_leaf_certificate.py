@@ -8,8 +8,8 @@ from mitmproxy.addons import tlsconfig
 from mitmproxy.proxy.context import Context
 from mitmproxy.test import taddons, tflow
 
-import leaf_certificate
-from certificate_authority import ensure
+from connecting import leaf_certificate
+from connecting.certificate_authority import ensure
 
 HOST = "made-up.services.ai.azure.com"
 

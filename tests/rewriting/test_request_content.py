@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mitmproxy.http import Request
 from mitmproxy.test import tutils
 
-from request_content import MOST_BYTES, TooLargeError, content_of
+from rewriting.request_content import MOST_BYTES, TooLargeError, content_of
 
 ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import company_policy
-from company_policy import CompanyPolicy, PolicyError, in_force, load
-from foundry_options import Mode
+from configuring import company_policy
+from configuring.company_policy import CompanyPolicy, PolicyError, in_force, load
+from configuring.foundry_options import Mode
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "policy.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "policy.md"
 KEYS = ("modes", "mode", "extra_hosts", "may_add_hosts", "providers", "keep_days", "keep_mb", "holdout")
 
 

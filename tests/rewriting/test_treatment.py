@@ -12,11 +12,11 @@ from mitmproxy.test import tutils
 from billing.entry import Change
 from compression_engine import SET_ASIDE, Decide, Engine, Outcome, Policy, ResultChange, Rewrite, WireFormat
 from conversations import Conversations, Decision, MemoryStore, Rewriting, Terms
-from engine_worker import EngineWorker
 from notices import Notices
-from request_content import MOST_BYTES
+from rewriting.engine_worker import EngineWorker
+from rewriting.request_content import MOST_BYTES
+from rewriting.treatment import Treatment, treat
 from tests.compression_engine.bodies import body
-from treatment import Treatment, treat
 
 STUB, ASIDE = ResultChange("stub", 9, 6), ResultChange(SET_ASIDE, 9, 6)
 FORMAT = WireFormat.ANTHROPIC_MESSAGES

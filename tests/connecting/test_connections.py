@@ -14,8 +14,8 @@ from mitmproxy.proxy.layers import TCPLayer
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons, tflow, tutils
 
-from arrivals import Arrivals
-from connections import Connections
+from connecting.arrivals import Arrivals
+from connecting.connections import Connections
 from host_rules import Scope
 from notices import Notices
 
@@ -93,7 +93,7 @@ async def test_a_provider_in_a_region_that_is_not_named_is_tunnelled_and_told_of
 async def test_a_connection_is_tunnelled_when_its_certificate_cannot_be_made(
     tested: _Tested, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("leaf_certificate.prepare", lambda *_: 1 / 0)
+    monkeypatch.setattr("connecting.leaf_certificate.prepare", lambda *_: 1 / 0)
     assert not _hello(tested, HOST, (HOST, 443))
     assert "tls_clienthello failed (ZeroDivisionError at test_connections.py:" in caplog.text
 

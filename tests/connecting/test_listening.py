@@ -12,7 +12,7 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.test import taddons, tflow
 
-from listening import Listening, exposed, is_loopback
+from connecting.listening import Listening, exposed, is_loopback
 
 FILE = "@/etc/htpasswd"  # never read here: options are set past the addons that would
 

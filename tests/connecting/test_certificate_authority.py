@@ -19,9 +19,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 from mitmproxy import certs
 
-import certificate_authority
 import provider_hosts
-from certificate_authority import AuthorityError, create, ensure, inspect
+from connecting import certificate_authority
+from connecting.certificate_authority import AuthorityError, create, ensure, inspect
 from host_rules import FOUNDRY_DOMAINS
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from enum import Enum
 
 from mitmproxy.http import Request
 
-from request_content import TooLargeError, content_of
+from rewriting.request_content import TooLargeError, content_of
 
 __all__ = ["Cover", "cover"]
 

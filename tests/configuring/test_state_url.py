@@ -12,9 +12,9 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.exceptions import OptionsError
 from mitmproxy.test import taddons
 
+from configuring.foundry_options import Settings, declare, read_settings
+from configuring.state_url import StateUrl, read_state_url
 from conversations import redis_store
-from foundry_options import Settings, declare, read_settings
-from state_url import StateUrl, read_state_url
 
 SECRET = "a-password-that-nobody-sees"
 

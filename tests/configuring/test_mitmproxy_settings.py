@@ -12,7 +12,7 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons
 from mitmproxy.tools.web.webaddons import WebAddon
 
-from mitmproxy_settings import (
+from configuring.mitmproxy_settings import (
     client_setting,
     discard_authority_just_made,
     is_given,

@@ -11,6 +11,7 @@ from functools import partial
 from mitmproxy.http import Request
 
 from compression_engine import Engine, Outcome, Setting, WireFormat
+from configuring.foundry_options import Mode, Settings
 from conversations import (
     Conversations,
     Decision,
@@ -22,14 +23,13 @@ from conversations import (
     SQLiteStore,
     Terms,
 )
-from engine_process import EngineProcess
-from engine_worker import EngineWorker
-from foundry_options import Mode, Settings
 from host_rules import Endpoint
 from notices import Notices
 from outcomes import OFF
-from request_content import TooLargeError, content_of
-from treatment import Treatment, treat
+from rewriting.engine_process import EngineProcess
+from rewriting.engine_worker import EngineWorker
+from rewriting.request_content import TooLargeError, content_of
+from rewriting.treatment import Treatment, treat
 
 __all__ = ["SETTLE_SECONDS", "STATE_FILE", "RequestRewriter"]
 

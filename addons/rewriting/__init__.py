@@ -1,0 +1,1 @@
+"""What is done with one request's body, between the hooks of the addon and the engine."""

@@ -1,0 +1,289 @@
+"""An engine in a process of its own, for work that would hold up everybody else's streams.
+
+Python lets one thread at a time run, so that the event loop waits for its turn whenever another thread works. A
+process has its own turn, and the rewritten body depends on the body and the policy alone: it does not matter where it
+is made. The process holds nothing but what an engine remembers, gets lower priority than the proxy, and ends with it.
+
+Both ends speak in frames: eight bytes of length, then a pickled tuple. They are the same program on two ends of a pipe
+that nobody else has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import IO, Any
+
+from compression_engine import Engine, Outcome, Policy, Rewrite, WireFormat, tokens
+
+__all__ = ["EngineProcess", "EngineProcessError", "serve"]
+
+_ADDONS = Path(__file__).resolve().parents[1]
+_LENGTH = 8
+_NICENESS = 5
+_THREADS = 2  # so that one long work does not hold up the next
+_ASK_SECONDS = 0.05  # how often is asked whether to go on
+_HANGS_SECONDS = 5.0  # it says at once that it has got something: far above what that takes
+_LONGEST_SECONDS = 60.0  # no work takes so long: it hangs
+_ENDS_SECONDS = 1.0
+_MOST_STARTS = 3
+_MOST_LEARNED = 16  # bodies at once: each waits in memory
+_ENDED = "the engine's process has ended"
+# `-I`: nothing of the user's environment or folder; the path is given in the one line.
+_PROGRAM = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from rewriting.engine_process import serve; serve(int(sys.argv[2]))"
+)
+
+
+class EngineProcessError(Exception):
+    """The process ended, hangs, or made a mistake; one line without content."""
+
+
+class EngineProcess:
+    """The process, seen from the proxy. Several threads may use it at once, and none waits for a pipe."""
+
+    def __init__(self, memory_bytes: int) -> None:
+        self._memory_bytes = memory_bytes
+        self._lock = threading.Lock()
+        self._running: _Running | None = None
+        self._starts = 0
+        self._is_closed = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether work can be given to it; it takes a second to start."""
+        running = self._running
+        return running is not None and running.is_ready
+
+    def start(self) -> None:
+        """Start it, unless it runs, was closed or has ended too often. It is ready later."""
+        with self._lock:
+            runs = self._running is not None and not self._running.has_ended
+            if runs or self._is_closed or self._starts >= _MOST_STARTS:
+                return
+            self._starts += 1
+            command = [sys.executable, "-I", "-c", _PROGRAM, str(_ADDONS), str(self._memory_bytes)]
+            try:
+                process = subprocess.Popen(  # noqa: S603 - our own program
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                )
+            except OSError:
+                return
+            self._running = _Running(process)
+
+    def rewrite(self, body: bytes, wire_format: WireFormat, policy: Policy, goes_on: Callable[[], bool]) -> Rewrite:
+        """As `Engine.rewrite`, elsewhere; waits for it. Raises EngineProcessError.
+
+        Where it is not to go on, nobody waits until the process has heard so.
+        """
+        running = self._in_use()
+        number, future = running.give(body, wire_format, policy)
+        for _ in range(int(_LONGEST_SECONDS / _ASK_SECONDS)):
+            try:
+                rewrite = future.result(_ASK_SECONDS)
+            except TimeoutError:
+                if not goes_on():
+                    running.stop(number)
+                    return Rewrite(body, Outcome.STOPPED)
+                if running.hangs:
+                    break
+                continue
+            return rewrite if rewrite.body else replace(rewrite, body=body)
+        running.end()
+        raise EngineProcessError("the engine's process hangs")
+
+    def learn(self, body: bytes, wire_format: WireFormat, policy: Policy) -> None:
+        """Have it work on a body that nobody waits for, unless it has much to do. Raises EngineProcessError."""
+        running = self._in_use()
+        if running.hangs:
+            running.end()
+            raise EngineProcessError("the engine's process hangs")
+        if running.waiting < _MOST_LEARNED:
+            running.give(body, wire_format, policy)
+
+    def close(self) -> None:
+        """End it for good; what waits for it fails."""
+        with self._lock:
+            self._is_closed = True
+            running = self._running
+        if running is not None:
+            running.end()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.process.wait(_ENDS_SECONDS)
+
+    def _in_use(self) -> _Running:
+        if self._running is None:
+            raise EngineProcessError(_ENDED)
+        return self._running
+
+
+@dataclass(slots=True)
+class _Work:
+    """What the process was given, when (monotonic), and whether it has said that it got it."""
+
+    asked_at: float
+    future: Future[Rewrite] = field(default_factory=Future)
+    has_arrived: bool = False
+
+
+class _Running:
+    """One process from its start to its end: a thread writes to it, and one hears what it says.
+
+    So whoever gives it work, or ends it, never waits for a pipe that a stopped process does not empty.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.is_ready = False
+        self.has_ended = False
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        self._work: dict[int, _Work] = {}
+        self._to_write: SimpleQueue[tuple[Any, ...] | None] = SimpleQueue()
+        for act in (self._write, self._listen):
+            threading.Thread(target=act, name="foundry-process", daemon=True).start()
+
+    @property
+    def waiting(self) -> int:
+        """How much work it has."""
+        return len(self._work)
+
+    @property
+    def hangs(self) -> bool:
+        """Whether something did not even arrive."""
+        before = time.monotonic() - _HANGS_SECONDS
+        with self._lock:
+            return any(not work.has_arrived and work.asked_at < before for work in self._work.values())
+
+    def give(self, body: bytes, wire_format: WireFormat, policy: Policy) -> tuple[int, Future[Rewrite]]:
+        """Give it work: its number, and what will come of it. Raises EngineProcessError."""
+        work = _Work(time.monotonic())
+        with self._lock:
+            if self.has_ended:
+                raise EngineProcessError(_ENDED)
+            number = next(self._numbers)
+            self._work[number] = work
+        self._to_write.put((number, body, wire_format.value, policy))
+        return number, work.future
+
+    def stop(self, number: int) -> None:
+        """Have it stop work that nobody waits for any more."""
+        with self._lock:
+            self._work.pop(number, None)
+        self._to_write.put((number, None, "", None))
+
+    def end(self) -> None:
+        """Kill it; what waits for it fails."""
+        with self._lock:
+            self.has_ended, self.is_ready = True, False
+            left, self._work = self._work, {}
+        self._to_write.put(None)
+        self.process.kill()
+        for work in left.values():
+            _resolve(work.future, _ENDED)
+
+    def _write(self) -> None:
+        pipe = self.process.stdin
+        assert pipe is not None  # noqa: S101 - asked for
+        with contextlib.suppress(Exception):  # it has ended
+            while (message := self._to_write.get()) is not None:
+                _write(pipe, message)
+        with contextlib.suppress(OSError):
+            pipe.close()
+
+    def _listen(self) -> None:
+        pipe = self.process.stdout
+        assert pipe is not None  # noqa: S101 - asked for
+        with contextlib.suppress(Exception):  # it has ended, or is another version of the program
+            while True:
+                self._hear(*_read(pipe))
+        self.end()
+        self.process.wait()
+        with contextlib.suppress(OSError):
+            pipe.close()
+
+    def _hear(self, number: int | None, answer: Rewrite | str | None) -> None:
+        with self._lock:
+            if number is None:
+                self.is_ready = not self.has_ended
+                return
+            if answer is None:
+                if number in self._work:
+                    self._work[number].has_arrived = True
+                return
+            work = self._work.pop(number, None)
+        if work is not None:
+            _resolve(work.future, answer)
+
+
+def _resolve(future: Future[Rewrite], answer: Rewrite | str) -> None:
+    if isinstance(answer, Rewrite):
+        future.set_result(answer)
+    else:
+        future.set_exception(EngineProcessError(answer))
+
+
+def serve(memory_bytes: int) -> None:
+    """What the process does until its standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the proxy, with which this ends
+    with contextlib.suppress(OSError, AttributeError):
+        os.nice(_NICENESS)
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    engine = Engine(memory_bytes)
+    stops: dict[int, threading.Event] = {}
+    writing = threading.Lock()
+
+    def say(number: int | None, answer: Rewrite | str | None) -> None:
+        with writing, contextlib.suppress(OSError):
+            _write(answers, (number, answer))
+
+    def work(number: int, body: bytes, wire_format: str, policy: Policy) -> None:
+        stop = stops[number]
+        try:
+            rewrite = engine.rewrite(body, WireFormat(wire_format), lambda _: policy, lambda: not stop.is_set())
+            say(number, replace(rewrite, body=b"") if rewrite.body is body else rewrite)
+        except BaseException as error:  # noqa: BLE001 - native code panics outside Exception
+            say(number, type(error).__name__)
+        finally:
+            del stops[number]
+
+    tokens.warm_up()
+    say(None, None)
+    threads = ThreadPoolExecutor(_THREADS)
+    with contextlib.suppress(Exception):  # the end of the pipe, or a proxy of another version
+        while True:
+            number, body, wire_format, policy = _read(requests)
+            if body is not None:
+                say(number, None)
+                stops[number] = threading.Event()
+                threads.submit(work, number, body, wire_format, policy)
+            elif (stop := stops.get(number)) is not None:
+                stop.set()
+    os._exit(0)  # nobody waits for what is not done, so neither does this
+
+
+def _write(pipe: IO[bytes], message: tuple[Any, ...]) -> None:
+    frame = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    pipe.write(len(frame).to_bytes(_LENGTH))
+    pipe.write(frame)
+    pipe.flush()
+
+
+def _read(pipe: IO[bytes]) -> tuple[Any, ...]:
+    """The next message. Raises EOFError."""
+    length = pipe.read(_LENGTH)
+    frame = pipe.read(int.from_bytes(length)) if len(length) == _LENGTH else b""
+    message: tuple[Any, ...] = pickle.loads(frame)  # noqa: S301 - from ourselves; EOFError where there is none
+    return message

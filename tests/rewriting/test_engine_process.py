@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from compression_engine import Engine, Outcome, Place, Policy, WireFormat
+from rewriting import engine_process
+from rewriting.engine_process import EngineProcess, EngineProcessError
+from rewriting.engine_worker import HEAVY_BYTES, EngineFailure, EngineWorker
+from tests.compression_engine.bodies import READ, body, numbered, source_lines, turns
+from tests.e2e.mitmdump import wait_for
+from tests.rewriting.test_engine_worker import Decider
+
+FORMAT = WireFormat.ANTHROPIC_MESSAGES
+SMALL = turns(*((READ, {"file_path": f"{name}.py"}, numbered(source_lines(60))) for name in "aab"))
+LARGE = turns(*((READ, {"file_path": f"{at}.py"}, numbered(source_lines(600, f"v{at}"))) for at in range(6)))
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[EngineProcess]:
+    running = started()
+    yield running
+    running.close()
+
+
+def started() -> EngineProcess:
+    process = EngineProcess(64 * 1024 * 1024)
+    process.start()
+    assert wait_for(lambda: process.is_ready, 30)
+    return process
+
+
+def stopped(process: EngineProcess) -> int:
+    """Its number; it takes nothing out of its pipe any more."""
+    assert process._running
+    pid = process._running.process.pid
+    os.kill(pid, signal.SIGSTOP)
+    return pid
+
+
+def yes() -> bool:
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", [Policy(), Policy(raw=((0, 3),)), Policy(aside=(Place(2, 0),))])
+def test_it_is_an_engine_like_any_other(process: EngineProcess, policy: Policy) -> None:
+    raw = body(SMALL)
+    assert process.rewrite(raw, FORMAT, policy, yes) == Engine().rewrite(raw, FORMAT, lambda _: policy)
+
+
+@pytest.mark.slow
+def test_what_stays_as_it_is_is_the_very_same_body(process: EngineProcess) -> None:
+    raw = body(turns())
+    assert process.rewrite(raw, FORMAT, Policy(), yes).body is raw
+    assert process.rewrite(b"{}", FORMAT, Policy(), yes).outcome is Outcome.NOT_UNDERSTOOD
+
+
+@pytest.mark.slow
+def test_it_stops_where_it_is_told_to(process: EngineProcess) -> None:
+    results = turns(*((READ, {"file_path": f"{at}"}, numbered(source_lines(900, f"w{at}"))) for at in range(60)))
+    assert process.rewrite(body(results), FORMAT, Policy(), lambda: False).outcome is Outcome.STOPPED
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
+def test_when_it_is_killed_who_waits_is_told_and_it_starts_anew() -> None:
+    process = started()
+    pid = stopped(process)
+
+    def kill() -> bool:
+        os.kill(pid, signal.SIGKILL)
+        return True
+
+    with pytest.raises(EngineProcessError, match="has ended"):
+        process.rewrite(body(SMALL), FORMAT, Policy(), kill)
+    assert not process.is_ready
+    with pytest.raises(EngineProcessError, match="has ended"):
+        process.learn(body(SMALL), FORMAT, Policy())
+    process.start()
+    assert wait_for(lambda: process.is_ready, 30)
+    assert process.rewrite(body(SMALL), FORMAT, Policy(), yes).outcome is Outcome.REWRITTEN
+    process.close()
+    assert not process.is_ready
+
+
+@pytest.mark.slow
+async def test_much_work_is_done_in_the_process_and_comes_out_the_same() -> None:
+    process = started()
+    worker = EngineWorker(Engine(), 10.0, process=process)
+    bodies = [body(LARGE), body([*LARGE, *SMALL[1:3]]), body(SMALL)]
+    assert len(bodies[0]) > HEAVY_BYTES
+    try:
+        results = [await worker.rewrite(raw, FORMAT, Decider()) for raw in bodies]
+    finally:
+        worker.close()
+    assert results == [Engine().rewrite(raw, FORMAT) for raw in bodies]
+    prompt = worker._engine.read(bodies[1], FORMAT)
+    assert worker._engine.new_bytes(prompt, Policy()) > HEAVY_BYTES, "the conversation stays there"
+    assert not worker._engine.new_bytes(worker._engine.read(bodies[2], FORMAT), Policy())
+
+
+@pytest.mark.slow
+async def test_for_what_goes_out_as_it_is_nobody_waits() -> None:
+    """It is learned all the same: the next request is written shorter by what was said before."""
+    process = started()
+    worker = EngineWorker(Engine(), 10.0, process=process)
+    raw_so_far = Policy(raw=((0, len(LARGE)),))
+    asked = [*LARGE, {"role": "assistant", "content": "Done."}, {"role": "user", "content": "Go on."}]
+    again = turns((READ, {"file_path": "0.py"}, numbered(source_lines(600, "v0"))))[1:]
+    decide = Decider(policy=raw_so_far)
+    try:
+        first = await worker.rewrite(body(asked), FORMAT, decide)
+        second = await worker.rewrite(body([*asked, *again]), FORMAT, decide)
+    finally:
+        worker.close()
+    assert not isinstance(first, EngineFailure)
+    assert (first.outcome, first.counts.results) == (Outcome.NOTHING_TO_DO, 0)
+    assert second == Engine().rewrite(body([*asked, *again]), FORMAT, lambda _: raw_so_far)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
+async def test_where_it_is_killed_at_work_the_work_is_done_here() -> None:
+    """What went out rewritten goes out so again: the client's own bytes would break the prompt cache."""
+    process = started()
+    worker = EngineWorker(Engine(), 0.2, process=process)
+    pid = stopped(process)
+    decide = Decider(raw=False)
+    try:
+        task = asyncio.create_task(worker.rewrite(body(LARGE), FORMAT, decide))
+        assert await asyncio.to_thread(wait_for, lambda: process._running and process._running.waiting)
+        os.kill(pid, signal.SIGKILL)
+        assert await task == Engine().rewrite(body(LARGE), FORMAT)
+    finally:
+        worker.close()
+    assert not decide.noted
+
+
+@pytest.mark.slow
+async def test_without_it_the_work_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/there/is/no/such/program")
+    worker = EngineWorker(Engine(), 10.0, process=EngineProcess(1024))
+    try:
+        result = await worker.rewrite(body(LARGE), FORMAT, Decider())
+    finally:
+        worker.close()
+    assert result == Engine().rewrite(body(LARGE), FORMAT)
+
+
+SERVES_FOR_EVER = """
+import sys, threading
+sys.path.insert(0, sys.argv[1])
+from rewriting import engine_process
+class Engine:
+    def __init__(self, memory_bytes): pass
+    def rewrite(self, *args): threading.Event().wait()
+engine_process.Engine = Engine
+engine_process.serve(1)
+"""
+
+
+@pytest.mark.slow
+def test_it_ends_with_the_proxy_whatever_it_is_at() -> None:
+    """A proxy that is killed closes nothing by itself; its end of the pipe goes with it."""
+    addons = str(Path(engine_process.__file__).parent.parent)
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-c", SERVES_FOR_EVER, addons], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdin
+        assert process.stdout
+        assert engine_process._read(process.stdout) == (None, None)
+        engine_process._write(process.stdin, (0, b"{}", FORMAT.value, Policy()))
+        assert engine_process._read(process.stdout) == (0, None), "it is at it"
+        process.stdin.close()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                pipe.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
+def test_a_process_that_takes_nothing_holds_up_nobody_who_ends_it() -> None:
+    process = started()
+    stopped(process)
+    failed: list[Exception] = []
+
+    def rewrite() -> None:
+        try:
+            process.rewrite(b" " * 1_000_000, FORMAT, Policy(), yes)  # more than a pipe holds
+        except EngineProcessError as error:
+            failed.append(error)
+
+    asks = threading.Thread(target=rewrite, daemon=True)
+    asks.start()
+    assert wait_for(lambda: process._running and process._running.waiting, 30)
+    ends = threading.Thread(target=process.close, daemon=True)
+    ends.start()
+    ends.join(30)
+    asks.join(30)
+    assert not ends.is_alive()
+    assert not asks.is_alive()
+    assert failed
+    process.start()
+    assert not process.is_ready
+    assert process._running is not None
+    assert process._running.has_ended, "closed is closed"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
+async def test_where_it_hangs_the_work_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_process, "_HANGS_SECONDS", 0.3)
+    process = started()
+    worker = EngineWorker(Engine(), 0.2, process=process)
+    stopped(process)
+    decide = Decider(raw=False)
+    try:
+        assert await worker.rewrite(body(LARGE), FORMAT, decide) == Engine().rewrite(body(LARGE), FORMAT)
+    finally:
+        worker.close()
+    assert not decide.noted
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
+def test_who_need_not_wait_does_not_and_leaves_nothing_behind() -> None:
+    process = started()
+    stopped(process)
+    assert process.rewrite(body(SMALL), FORMAT, Policy(), lambda: False).outcome is Outcome.STOPPED
+    assert process._running
+    assert not process._running.waiting
+    for _ in range(2 * engine_process._MOST_LEARNED):
+        process.learn(body(SMALL), FORMAT, Policy())
+    assert process._running.waiting == engine_process._MOST_LEARNED
+    process.close()
+    assert not process._running.waiting
+
+
+@pytest.mark.slow
+def test_what_cannot_be_read_is_its_end() -> None:
+    """As where the program was replaced under a proxy that runs."""
+    process = started()
+    assert process._running
+    process._running._to_write.put(("no", "message"))
+    assert wait_for(lambda: process._running and process._running.has_ended, 30)
+    process.close()
