@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
 import zlib
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from compression_engine.body import NotUnderstood, Span, Splice, decode_string, 
 from compression_engine.history import Shown
 from compression_engine.results import Source as ResultSource
 from compression_engine.results import fold, unfold
+from host_rules import Endpoint
 from tests.compression_engine.adversarial import steps, treat
 from tests.conversations.test_interleavings import UNUSUAL, USUAL
 from tests.conversations.world import World
@@ -37,7 +39,7 @@ type Target = Callable[[bytes], None]
 _FORMATS = tuple(WireFormat)
 _MOST_BODY = 60_000
 _ENCODINGS = ("", "gzip", "deflate", "br", "zstd", "x-gzip", "identity", "unknown")
-_ENDPOINTS = ("anthropic-messages", "chat-completions", "responses", "count-tokens")
+_ENDPOINTS = tuple(endpoint.value for endpoint in Endpoint)
 _KINDS = ("text/event-stream", "application/json", "application/vnd.amazon.eventstream", "")
 
 
@@ -273,8 +275,8 @@ def usage(data: bytes) -> None:
     source = Source(data)
     endpoint, kind, encoding = source.of(_ENDPOINTS), source.of(_KINDS), source.of(_ENCODINGS)
     cuts = [source.byte() for _ in range(source.up_to(6))]
-    is_encoded = source.one_in(2)
-    raw = source.rest()
+    is_encoded = not source.one_in(4)
+    raw = _answer(source) if source.one_in(2) else source.rest()
     if is_encoded:
         raw = _encode(raw, encoding)
     found = []
@@ -286,6 +288,31 @@ def usage(data: bytes) -> None:
         found.append((tap.usage, tap.model, tap.is_complete, tap.problem))
     if "OverflowError" not in {problem for *_, problem in found} and len(set(found)) != 1 and is_encoded:
         raise Broken(f"what is read depends on the pieces: {found}")
+
+
+def _answer(source: Source) -> bytes:
+    """Events of all services, and what is none, in any order."""
+    out = b""
+    while not source.is_empty:
+        out += source.of(_EVENTS) if source.one_in(2) else source.some_bytes(12)
+        out += source.of((b"\n\n", b"\r\n\r\n", b"\n", b"\r\r", b""))
+    return out
+
+
+_EVENTS = (
+    b'data: {"type":"message_start","message":{"model":"m","usage":{"input_tokens":9,"cache_read_input_tokens":2}}}',
+    b'event: message_delta\ndata: {"type":"message_delta","usage":{"output_tokens":7}}',
+    b'data: {"type":"message_stop"}',
+    b'data:{"choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":1}}',
+    b"data: [DONE]",
+    b'data: {"type":"response.completed","response":{"model":"m","usage":{"input_tokens":9,"output_tokens":1}}}',
+    b'{"model":"m","usage":{"input_tokens":9,"output_tokens":-1,"cache_creation":{"ephemeral_5m_input_tokens":3}}}',
+    b'{"usage":{"input_tokens":1e400}}',
+    b'data: {"type":"message_start","message":{"model":5,"usage":[]}}',
+    struct.pack(">IIII", 16, 0, zlib.crc32(struct.pack(">II", 16, 0)), 0),
+    struct.pack(">III", 2**31, 5, zlib.crc32(struct.pack(">II", 2**31, 5))),
+    b": ping",
+)
 
 
 def decoding(data: bytes) -> None:
