@@ -107,6 +107,7 @@ class Bookkeeper:
             self._warm[standing.conversation] = Warm(standing.warm_until, last.tokens if last else 0)
             if len(self._warm) > _MOST_WARM:
                 del self._warm[next(iter(self._warm))]
+        self._count_changes(treatment)
         return Pending(
             now - added,
             host,
@@ -118,6 +119,11 @@ class Bookkeeper:
             added * 1000,
             self._count(deployment, treatment),
         )
+
+    def _count_changes(self, treatment: Treatment) -> None:
+        """Have the tokens of what is new counted, so that nobody waits for that when the answer has ended."""
+        if not all(change.is_counted for change in treatment.changes):
+            self._counter.submit(lambda: treatment.tokens_removed)
 
     def listen(self, pending: Pending, response: Response) -> UsageTap:
         """The answer begins: what its bytes are to be led through."""

@@ -7,17 +7,18 @@ So the rewritten messages of one request are a prefix of those of the next, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from compression_engine import recall, reminders, set_aside, statements, tokens
+from compression_engine import recall, reminders, set_aside, statements
 from compression_engine.body import NotUnderstood, Span, Splice, decode_string, encode_string
+from compression_engine.change import ResultChange
 from compression_engine.content.lines import split_positions
 from compression_engine.formats.message import FileRange, Message, ToolCall, ToolResult
 from compression_engine.history import Place as Sheet
 from compression_engine.history import Shown, edit_of
 from compression_engine.policy import Place, Policy
-from compression_engine.results import Folded, ResultChange, Source, unfold
+from compression_engine.results import Folded, Source, unfold
 from compression_engine.rules import fold_of
 from compression_engine.set_aside import Candidate
 
@@ -178,7 +179,7 @@ class Conversation:
             call = self._calls.get(result.tool_use_id) or ToolCall(result.tool_use_id, "")
             texts = _decoded(raw, result)
             written = treat(_Result(result, call, Place(len(self.turns), number), texts))
-            changes += [replace(change, tool=call.tool) for change in written.changes]
+            changes += [change.by(call.tool) for change in written.changes]
             results += 1
             errors += result.is_error and not written.recalled
             rereads += self._is_reread(call) and not written.recalled
@@ -265,7 +266,7 @@ class Conversation:
             if stub is None:
                 self._show(texts[at], source, of.call)
             else:
-                changes.append(ResultChange(SET_ASIDE, tokens.count(said), tokens.count(stub)))
+                changes.append(ResultChange(SET_ASIDE, said, stub))
         return _Written(texts, changes, recalled is not None)
 
     def _answered(self, of: _Result, recalled: _Recalled) -> _Written:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from compression_engine.body import NotUnderstood, Span, Splice, splice
+from compression_engine.change import ResultChange
 from compression_engine.conversation import NO_RESULTS, Conversation, Counts
 from compression_engine.formats import FORMATS, WireFormat
 from compression_engine.memory import Memory
 from compression_engine.policy import Policy
 from compression_engine.prompt import Beginning, Beginnings, Prompt
-from compression_engine.results import ResultChange
 
 __all__ = ["Decide", "Elsewhere", "Engine", "Outcome", "ResultChange", "Rewrite", "restore"]
 

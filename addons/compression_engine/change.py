@@ -1,0 +1,66 @@
+"""What was done to one rewritten tool result, for statistics."""
+
+from __future__ import annotations
+
+from compression_engine import tokens
+
+__all__ = ["ResultChange"]
+
+
+class ResultChange:
+    """What was done to one rewritten tool result. Tokens are tiktoken's o200k_base.
+
+    `kind` says how it is written now; several ways are joined by a plus sign. `tool` is empty where it is not known.
+    `before` and `after` are its texts or their tokens: of texts the tokens are counted when somebody asks, which may be
+    after the request has gone, and the texts are let go.
+    """
+
+    __slots__ = ("_after", "_before", "kind", "tool")
+
+    def __init__(self, kind: str, before: str | int, after: str | int, tool: str = "") -> None:
+        self.kind = kind
+        self.tool = tool
+        self._before = before
+        self._after = after
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the tokens are known."""
+        return not isinstance(self._before, str) and not isinstance(self._after, str)
+
+    @property
+    def tokens_before(self) -> int:
+        """Of the text as the client sent it."""
+        if isinstance(self._before, str):
+            self._before = tokens.count(self._before)
+        return self._before
+
+    @property
+    def tokens_after(self) -> int:
+        """Of the text as it is sent."""
+        if isinstance(self._after, str):
+            self._after = tokens.count(self._after)
+        return self._after
+
+    def by(self, tool: str) -> ResultChange:
+        """The same, of a result of `tool`."""
+        return ResultChange(self.kind, self._before, self._after, tool)
+
+    def __eq__(self, other: object) -> bool:
+        """By kind, tool and tokens."""
+        return isinstance(other, ResultChange) and self._figures() == other._figures()
+
+    def __hash__(self) -> int:
+        """As `==` has it."""
+        return hash(self._figures())
+
+    def __repr__(self) -> str:
+        """Without the texts."""
+        return "ResultChange({!r}, {!r}, {!r}, {!r})".format(*self._figures())
+
+    def __reduce__(self) -> tuple[type[ResultChange], tuple[str, int, int, str]]:
+        """For another process, counted."""
+        return ResultChange, self._figures()
+
+    def _figures(self) -> tuple[str, int, int, str]:
+        return self.kind, self.tokens_before, self.tokens_after, self.tool
