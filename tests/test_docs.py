@@ -18,6 +18,7 @@ from launcher.command import HELP
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("**/*.md"), PROJECT / "certs" / "README.md"])
+ARCHITECTURE = PROJECT / "docs" / "architecture.md"
 SET_ASIDE = PROJECT / "docs" / "set-aside.md"
 STATEMENTS = PROJECT / "docs" / "statements.md"
 
@@ -57,6 +58,23 @@ def test_every_file_that_is_named_exists() -> None:
     named = [(page, found[1]) for page, found in pages(_FILE) if found[1] not in _MADE_LATER]
     assert named
     assert [(page.name, file) for page, file in named if not (PROJECT / file).exists()] == []
+
+
+def test_every_page_is_linked_to() -> None:
+    linked = {(page.parent / found[1]).resolve() for page, found in pages(_LINK) if "://" not in found[1]}
+    assert [page.name for page in PAGES if page.name != "README.md" and page not in linked] == []
+
+
+def test_the_map_leaves_out_no_module_and_no_package() -> None:
+    """Where one module of a package has a row, all of them have."""
+    named = {found[1] for found in _FILE.finditer(ARCHITECTURE.read_text(encoding="utf-8"))}
+    every = {file.relative_to(PROJECT) for file in (PROJECT / "addons").rglob("*.py") if file.name != "__init__.py"}
+    assert every
+    shown = {module.parent for module in every if str(module) in named}
+    packages = {parents[-3] for module in every if len(parents := list(module.parents)) > 2}
+    packages |= {file.parent.relative_to(PROJECT) for file in (PROJECT / "scripts").glob("*/__init__.py")}
+    assert sorted(str(module) for module in every if module.parent in shown and str(module) not in named) == []
+    assert sorted(str(package) for package in packages if str(package) not in named) == []
 
 
 def test_every_test_that_is_named_exists() -> None:
