@@ -21,13 +21,14 @@ from configuring.state_url import StateUrl, read_state_url
 from conversations import FailsafeStore, MemoryStore, RedisStore, redis_store
 from conversations.branch import Branch, Cache, Found, Store, StoreError
 from conversations.redis_store import KEPT_SECONDS
+from demo.certificate import write_certificate
 from host_rules import Endpoint
 from notices import Notices
 from rewriting.request_rewriter import STATE_FILE, RequestRewriter
 from tests.compression_engine.bodies import READ, body, numbered, source_lines, turns
 from tests.conversations.branches import HEAD, OTHER_HEAD, Clock, branch, digests
 from tests.conversations.redis_server import NEEDS_REDIS, RedisServer
-from tests.e2e.mitmdump import wait_for
+from tests.e2e.mitmdump import free_port, wait_for
 
 pytestmark = NEEDS_REDIS
 
@@ -389,6 +390,23 @@ def test_a_wrong_password_is_told_and_not_shown(clock: Clock) -> None:
         right = Proxy(server.on_port, clock)
         assert right.store.save(FIRST, digests(3))
         assert not right.reports
+
+
+def test_over_tls_to_a_server_whose_certificate_is_trusted_and_to_no_other(tmp_path: Path, clock: Clock) -> None:
+    certificate, key = write_certificate(tmp_path, ("localhost",))
+    port = free_port()
+    tls = ["--tls-port", str(port), "--tls-cert-file", str(certificate), "--tls-key-file", str(key)]
+    with RedisServer(*tls, "--tls-auth-clients", "no", "--tls-ca-cert-file", str(certificate), password=SECRET):
+        address = f"rediss://:{SECRET}@localhost:{port}/0"
+        trusting = Proxy(url(f"{address}?ssl_ca_certs={certificate}"), clock)
+        assert trusting.store.save(FIRST, digests(3))
+        assert trusting.known() == Found(FIRST, 3)
+        assert not trusting.reports
+        doubting = Proxy(url(address), clock)
+        assert doubting.known() is None
+        assert len(doubting.reports) == 1
+        for proxy in (trusting, doubting):
+            proxy.store.close()
 
 
 def test_a_name_that_nobody_knows_is_told(clock: Clock) -> None:
