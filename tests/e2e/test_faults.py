@@ -335,6 +335,25 @@ def test_the_disk_is_full_and_has_room_again(place: Place, small_disk: Path) -> 
     assert has_stubs(place.origin.received)
 
 
+def test_the_disk_may_only_be_read_when_it_starts(place: Place, small_disk: Path) -> None:
+    place.state = small_disk / "state"
+    place.state.mkdir()
+    talks = talks_of(4)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with place.running(WARM) as proxy:
+        for turn in (1, 2, 3):
+            place.say(proxy, talks, turn)
+        subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+        time.sleep(5.5)  # as above
+        place.say(proxy, talks, 4)
+        assert "What is remembered of conversations cannot be kept in " in proxy.log()
+        proxy.kill()
+    with place.running(WARM) as proxy:
+        place.say(proxy, talks, 5)
+    assert breaks(place.origin.received) == []
+    assert len(place.origin.received[-1].body) < len(talks[0].body(5)) * 0.9
+
+
 def test_a_slow_disk_holds_up_nobody_s_stream(place: Place) -> None:
     """When a disk was slow once, no more is decided on the event loop: its next write would stop all streams."""
     talk, other = talks_of(2)
