@@ -215,7 +215,10 @@ class Decision:
         if not prompt.count:
             return Policy()
         if not self.is_billed:
+            self.is_measured = False  # what is counted is what would go out
             return self.conversations.preview(prompt, self.terms)
+        if self._goes_raw and self.sent is not None:
+            return Policy(((0, prompt.count),))  # it has gone out, and others may have followed: nothing is to be noted
         self._prompt = prompt
         policy, self.sent, self.standing = self.conversations.decide(prompt, self.terms, self._last)
         if self._goes_raw:

@@ -114,6 +114,27 @@ def test_what_is_decided_after_it_went_out_as_it_was_is_remembered_as_that(proxy
     assert proxy.send(session(3)).raw == ((0, len(session(2))),)
 
 
+def test_what_has_gone_out_as_it_was_is_not_decided_twice(clock: Clock, proxy: Proxy) -> None:
+    """The thread is so late that the conversation has gone on, and is written anew since."""
+    warmed(proxy, 1)
+    decision = Decision(proxy.conversations, proxy.observed, TERMS)
+    decision.went_raw()
+    raw = body(session(2), tools=TOOLS)
+    Engine().rewrite(raw, FORMAT, decision)
+    clock.now += COLD
+    after = proxy.send(session(3))
+    assert not after.raw
+    rewritten: list[Policy] = []
+
+    def decide_late(prompt: Prompt) -> Policy:
+        rewritten.append(decision(prompt))
+        return rewritten[0]
+
+    Engine().rewrite(raw, FORMAT, decide_late)
+    assert rewritten[0].raw == ((0, len(session(2))),)
+    assert proxy.send(session(4)).up_to(len(session(3))) == after
+
+
 def test_where_the_store_is_slow_nothing_is_decided_on_the_event_loop(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -491,6 +512,15 @@ def test_tokens_are_counted_of_what_the_request_would_be(clock: Clock, proxy: Pr
         assert proxy.sent[-1] is None
         assert counted == proxy.send(session(6))
     assert counted.aside
+
+
+def test_where_it_is_only_looked_at_what_still_goes_out_rewritten_is_counted_so(clock: Clock, proxy: Proxy) -> None:
+    warmed(proxy)
+    clock.now += COLD
+    aside = proxy.send(session(6))
+    assert aside.aside
+    assert proxy.send(session(6), OBSERVED, is_billed=False) == aside
+    assert not proxy.measured
 
 
 def test_counting_keeps_nothing_warm_and_sets_nothing_aside(clock: Clock, proxy: Proxy) -> None:
