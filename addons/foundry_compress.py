@@ -280,14 +280,16 @@ class FoundryCompress:
         else:
             treatment, sent = await self._rewriter.treat(flow.request, endpoint, session_of(flow.request))
             self._unsettled[flow] = sent
-        pending = self._bookkeeper.note(
-            flow.request, host, endpoint, mode=self._mode, treatment=treatment, started=started
-        )
-        self._unended[flow] = (self._bookkeeper, pending)
-        if self._web_view.is_on(ctx.master):
-            self._web_view.treated(flow, treatment, pending.added_ms)
-        if treatment.body is not None:
-            flow.request.content = treatment.body  # last: had anything failed, the client's bytes would stand
+        try:
+            pending = self._bookkeeper.note(
+                flow.request, host, endpoint, mode=self._mode, treatment=treatment, started=started
+            )
+            self._unended[flow] = (self._bookkeeper, pending)
+            if self._web_view.is_on(ctx.master):
+                self._web_view.treated(flow, treatment, pending.added_ms)
+        finally:  # whatever fails here: it is remembered that this goes out
+            if treatment.body is not None:
+                flow.request.content = treatment.body
 
     def _end(self, flow: http.HTTPFlow, *, client_left: bool = False, broken: bool = False) -> None:
         """Have a request written down, but only when the client has the last of its answer."""

@@ -440,6 +440,20 @@ async def test_what_would_hang_the_client_does(
     assert flow.request.content == b"body"
 
 
+async def test_what_is_remembered_to_go_out_goes_out_whatever_fails_beside_it(
+    addon: FoundryCompress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client's own bytes would be another beginning than that of the next request."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(addon._bookkeeper, "note", fail)
+    flow = _flow()
+    await addon.request(flow)
+    assert flow.request.content == b"ody"
+
+
 # Start, options, notices
 
 
