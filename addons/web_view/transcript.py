@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from web_view.difference import cut
-from web_view.results import call_label, texts_of
+from web_view.results import call_label, parsed, texts_of
 
 __all__ = ["transcript"]
 
@@ -100,7 +100,7 @@ class _Telling:
         name, given = str(named.get("name", "")), named.get("input", named.get("arguments"))
         identity = block.get("call_id", block.get("id"))
         if isinstance(identity, str):
-            self._calls[identity] = f"{name} {call_label(given)}".strip()
+            self._calls[identity] = f"{name} {call_label(parsed(given) if isinstance(given, str) else given)}".strip()
         return f"→ {name} {cut(given if isinstance(given, str) else _as_json(given), _SHOWN_INPUT)}"
 
     def _result(self, identity: object, content: object, *, is_error: bool = False) -> str:

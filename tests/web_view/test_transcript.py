@@ -47,7 +47,7 @@ def test_chat_completions() -> None:
         "no model named, 1 tools: ls\n\n"
         "══ 1. system\nBe brief.\n\n"
         '══ 2. assistant\n→ ls {"path":"/"}\n\n'
-        "══ 3. tool\n← ls\na\n"
+        "══ 3. tool\n← ls /\na\n"
     )
 
 
