@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from compression_engine import Engine, WireFormat
+from tests.compression_engine.bodies import numbered, source_lines, turns
+from tests.compression_engine.openai_bodies import CHAT, RESPONSES, body_in
 
 BODY_SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "restore_body.py"
 
@@ -37,11 +39,23 @@ def test_undoes_what_the_engine_did() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, sent, b"")
 
 
+@pytest.mark.parametrize("wire_format", [CHAT, RESPONSES])
+def test_in_the_formats_of_openai_too(wire_format: WireFormat) -> None:
+    reading = numbered(source_lines(60))
+    sent = body_in(
+        wire_format, turns(("Read", {"file_path": "a.py"}, reading), ("Read", {"file_path": "a.py"}, reading))
+    )
+    arrived = Engine().rewrite(sent, wire_format).body
+    assert len(arrived) < len(sent)
+    done = restore(arrived)
+    assert (done.returncode, done.stdout, done.stderr) == (0, sent, b"")
+
+
 def test_an_untouched_body_comes_out_as_it_is() -> None:
     assert restore(request()).stdout == request()
 
 
-@pytest.mark.parametrize("body", [b"", b"\x00\xff", b"[1]", b'{"input": []}'])
+@pytest.mark.parametrize("body", [b"", b"\x00\xff", b"[1]", b'{"output": []}'])
 def test_what_is_no_request_is_handed_on_and_said(body: bytes) -> None:
     done = restore(body)
     assert (done.returncode, done.stdout) == (0, body)
