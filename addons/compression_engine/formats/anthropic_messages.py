@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 
 from compression_engine.body import NotUnderstood, Span, members
-from compression_engine.formats.cache_marks import without_marks
+from compression_engine.formats.cache_marks import is_marked, without_marks
 from compression_engine.formats.message import Message, Request, ToolCall, ToolResult
+from compression_engine.formats.roles import is_answer
 from compression_engine.formats.tool_calls import call_of, can_read_files
 from compression_engine.formats.values import (
     digest_of,
@@ -62,21 +63,6 @@ def canonical(message: bytes) -> bytes:
     if plain:
         return b'{"role":"%b","content":[{"type":"text","text":%b}]}' % (plain[1], plain[2])
     return message
-
-
-def is_answer(message: bytes) -> bool:
-    """Whether the message is the assistant's."""
-    if message.startswith(b'{"role":"'):
-        return message.startswith(b'{"role":"assistant"')
-    try:
-        return string(message, members(message).get("role")) == "assistant"
-    except NotUnderstood:
-        return False
-
-
-def is_marked(message: bytes) -> bool:
-    """Whether a block of the message has `cache_control`."""
-    return without_marks(message) is not message
 
 
 def parse(message: bytes) -> Message:

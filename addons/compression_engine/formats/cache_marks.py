@@ -5,7 +5,7 @@ from __future__ import annotations
 from compression_engine.body import NotUnderstood, Span, Splice, members, splice
 from compression_engine.formats.values import elements_within, is_array, members_within
 
-__all__ = ["without_marks"]
+__all__ = ["is_marked", "without_marks"]
 
 _MARKED = b'"cache_control"'
 
@@ -31,6 +31,11 @@ def without_marks(message: bytes) -> bytes:
     except NotUnderstood:
         return message
     return splice(message, sorted(cuts)) if cuts else message
+
+
+def is_marked(message: bytes) -> bool:
+    """Whether a block of the message has `cache_control`."""
+    return without_marks(message) is not message
 
 
 def _cut(message: bytes, block: Span) -> list[Splice]:

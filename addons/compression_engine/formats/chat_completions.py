@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from compression_engine.body import NotUnderstood, Span, members
 from compression_engine.formats import openai
-from compression_engine.formats.cache_marks import without_marks
+from compression_engine.formats.cache_marks import is_marked, without_marks
 from compression_engine.formats.message import Message, Request, ToolCall
+from compression_engine.formats.roles import is_answer
 from compression_engine.formats.tool_calls import can_read_files
 from compression_engine.formats.values import (
     digest_of,
@@ -46,21 +47,6 @@ def read(body: bytes) -> Request:
 def canonical(message: bytes) -> bytes:
     """The message as it will be sent in later requests: gateways before Claude pass `cache_control` on."""
     return without_marks(message)
-
-
-def is_answer(message: bytes) -> bool:
-    """Whether the message is the assistant's."""
-    if message.startswith(b'{"role":"'):
-        return message.startswith(b'{"role":"assistant"')
-    try:
-        return string(message, members(message).get("role")) == "assistant"
-    except NotUnderstood:
-        return False
-
-
-def is_marked(message: bytes) -> bool:
-    """Whether a part of the message has `cache_control`."""
-    return without_marks(message) is not message
 
 
 def parse(message: bytes) -> Message:
