@@ -12,10 +12,11 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+_SCRIPTS = Path(__file__).resolve().parent
+sys.path[:0] = [str(_SCRIPTS), str(_SCRIPTS.parent / "addons")]
 
-from team_gateway import own_user
-from team_gateway.own_user import OwnUser
+from team_gateway import own_user  # noqa: E402 - found by the lines above
+from team_gateway.own_user import OwnUser  # noqa: E402
 
 _SECONDS = 5.0
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
 from pathlib import Path
 
 from mitmproxy.http import HTTPFlow
 
 from web_view.marks import OUTCOME
 from web_view.pairs import Pair
+from whole_file import write_whole
 
 __all__ = ["exported", "write_private"]
 
@@ -54,12 +52,4 @@ def write_private(file: Path, text: str) -> None:
     """Write `file` anew, for its owner only, also where there was one for others. Raises OSError."""
     if file.exists() and not file.is_file():
         raise OSError(None, "it is no file")
-    handle, name = tempfile.mkstemp(prefix=".foundry-export-", dir=file.parent)  # mode 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        Path(name).replace(file)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
+    write_whole(file, text.encode(), 0o600)

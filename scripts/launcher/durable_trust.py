@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launcher import trust
-from launcher.whole_file import write_whole
+from whole_file import write_whole
 
 __all__ = ["folder", "given", "refresh", "write"]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from launcher.errors import LauncherError
-from launcher.whole_file import write_whole
 from service_units.description import Service
 from service_units.managers import State, ask
+from whole_file import write_whole
 
 __all__ = ["LABEL", "Launchd", "plist", "read_plist"]
 

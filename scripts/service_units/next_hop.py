@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from launcher import corporate_proxy, no_proxy, places
 from launcher.corporate_proxy import CorporateProxy
-from launcher.whole_file import write_whole
+from whole_file import write_whole
 
 __all__ = ["find", "is_own", "keep", "own_dir"]
 

@@ -12,8 +12,8 @@ from configuring.foundry_options import OPTION_NAMES
 from connecting import certificate_authority
 from launcher import durable_trust, no_proxy, places, trust
 from launcher.proxy_process import ADDON, PROJECT
-from launcher.whole_file import write_whole
 from service_units import next_hop
+from whole_file import write_whole
 
 __all__ = ["command_line", "run"]
 

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from launcher.errors import LauncherError
 from launcher.proxy_process import PROJECT
-from launcher.whole_file import write_whole
 from service_units.description import Service
 from service_units.managers import State, ask
+from whole_file import write_whole
 
 __all__ = ["UNIT", "Systemd", "read_unit", "unit"]
 

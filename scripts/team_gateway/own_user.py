@@ -9,12 +9,13 @@ import base64
 import contextlib
 import json
 import os
-import secrets
 import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from whole_file import write_whole
 
 __all__ = ["FOLDER_VARIABLE", "FolderError", "OwnUser", "folder", "put", "read"]
 
@@ -22,6 +23,7 @@ FOLDER_VARIABLE = "FOUNDRY_GATEWAY_RUN_DIR"
 """Names the folder; two proxies of one user on one machine need two of them."""
 
 _FILE = "own-user.json"
+_USERS = "users"
 
 
 class FolderError(Exception):
@@ -73,17 +75,11 @@ def put(place: Path, user: OwnUser, users: str) -> Path:
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             raise FolderError(f"{place} is somebody else's: name another folder in {FOLDER_VARIABLE}")
         place.chmod(0o700)
-        _write(place / _FILE, json.dumps(asdict(user)))
-        return _write(place / "users", users)
+        write_whole(place / _FILE, json.dumps(asdict(user)).encode(), 0o600)
+        write_whole(place / _USERS, users.encode(), 0o600)
     except OSError as error:
         raise FolderError(
             f"{place} cannot be written ({error.strerror}): mount a tmpfs at /tmp, or name another folder in "
             f"{FOLDER_VARIABLE}"
         ) from None
-
-
-def _write(file: Path, text: str) -> Path:
-    fresh = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
-        opened.write(text)
-    return fresh.replace(file)
+    return place / _USERS

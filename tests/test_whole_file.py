@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.whole_file import write_whole
+from whole_file import write_whole
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644])
