@@ -46,6 +46,16 @@ _AT_ONCE = 1000  # digests in one call: more would hold up the server's other cl
 _MOST_OF_ONE = 64  # so many branches are kept that have the same messages: the last ones
 _ALL_ANEW = 32  # every so many requests all that leads to a branch is written again, so that it does not expire
 
+# Networks forget a connection on which nothing has come for some minutes, and say so to nobody.
+_KEEP_ALIVE: dict[str, Any] = {
+    "socket_keepalive": True,
+    "socket_keepalive_options": {
+        getattr(socket, name): value
+        for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 3))
+        if hasattr(socket, name)
+    },
+}
+
 # What every script begins with. Redis's own clock, since those of the proxies' machines may differ.
 _INDEX = f"""
 local function index(id, first)
@@ -201,7 +211,7 @@ class RedisStore:
             self._url.value,
             socket_connect_timeout=_CONNECT_SECONDS,
             socket_timeout=_ANSWER_SECONDS,
-            **({"socket_keepalive": True} if self._url.host else {}),
+            **(_KEEP_ALIVE if self._url.host else {}),
             protocol=2,
             retry=Retry(NoBackoff(), 0),
         )
