@@ -19,7 +19,7 @@ from tests.billing.answers import aws_frame
 from tests.e2e.mitmdump import PROJECT
 from tests.e2e.route import Route, proxied
 
-__all__ = ["EVENT_STREAM", "HOSTS", "Neighbour", "neighbour"]
+__all__ = ["EVENT_STREAM", "HOSTS", "ProviderStandIn", "other_provider"]
 
 EVENT_STREAM = "application/vnd.amazon.eventstream"
 HOSTS = tuple(host for name in provider_hosts.PROVIDERS for host in provider_hosts.hosts(name))
@@ -29,7 +29,7 @@ _COUNTS = re.compile(r"/v1/messages/count_tokens|.*/models/count-tokens:rawPredi
 _ASKS = re.compile(r"/v1/messages|.*/models/[^/]+:(?:rawPredict|streamRawPredict)|/model/[^/]+/invoke(?:-with-.*)?")
 
 
-class Neighbour(StandIn):
+class ProviderStandIn(StandIn):
     """Answers in the form of the provider whose path is asked for."""
 
     def __init__(self, script: Script) -> None:
@@ -69,8 +69,11 @@ def _chunk(event: bytes) -> bytes:
 
 
 @contextmanager
-def neighbour(script: Script, directory: Path, **options: str) -> Iterator[Route]:
+def other_provider(script: Script, directory: Path, **options: str) -> Iterator[Route]:
     """Start the stand-in and a mitmdump with `options` that leads every host to it, both in `directory`."""
     redirect = str(PROJECT / "tests/e2e/harness/to_stand_in.py")
-    with Neighbour(script) as stand_in, proxied(stand_in, directory, addon=True, redirect=redirect, **options) as way:
+    with (
+        ProviderStandIn(script) as stand_in,
+        proxied(stand_in, directory, addon=True, redirect=redirect, **options) as way,
+    ):
         yield way

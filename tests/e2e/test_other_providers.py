@@ -24,7 +24,7 @@ from demo.answers import Answer
 from tests.e2e.claude_code import NEEDS_CLIENT, ClaudeCode
 from tests.e2e.client import Tunnel, exchange, request
 from tests.e2e.laws import Exchange, messages_exchanges, verify
-from tests.e2e.neighbours import HOSTS, neighbour
+from tests.e2e.other_providers import HOSTS, other_provider
 from tests.e2e.route import Route
 from tests.e2e.scripted import make_project, session
 from tests.e2e.sdks.environment import NEEDS_PYTHON_SDKS, PROJECT, PYTHON, environment, run
@@ -123,7 +123,7 @@ def test_a_session_keeps_every_law_gets_smaller_and_is_billed_to_the_token(
     case: Case, tmp_path: Path, work: Path
 ) -> None:
     script = session(work)
-    with neighbour(script, tmp_path / "route", foundry_providers=case.provider) as way:
+    with other_provider(script, tmp_path / "route", foundry_providers=case.provider) as way:
         run = client(way, work, case).run("Rename the twelfth item.")
         found = asked(way)
         entries = ledger(way, len(way.stand_in.requests))
@@ -152,7 +152,7 @@ def test_a_session_keeps_every_law_gets_smaller_and_is_billed_to_the_token(
 def test_what_bedrock_streams_reaches_the_client_as_it_drips(tmp_path: Path, work: Path) -> None:
     pause = 0.2
     text = " ".join(f"word{number}" for number in range(60))
-    with neighbour([Answer((text,), pause)], tmp_path / "route", foundry_providers="bedrock") as way:
+    with other_provider([Answer((text,), pause)], tmp_path / "route", foundry_providers="bedrock") as way:
         run = client(way, work, BEDROCK).run(
             "Talk.", "--output-format", "stream-json", "--include-partial-messages", "--verbose"
         )
@@ -174,7 +174,7 @@ def _events(lines: list[tuple[float, str]]) -> Iterator[tuple[float, dict[str, A
 @NEEDS_CLIENT
 def test_what_is_signed_with_aws_credentials_passes_byte_for_byte_and_is_billed(tmp_path: Path, work: Path) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "AKIDMADEUP", "AWS_SECRET_ACCESS_KEY": "made-up"}
-    with neighbour(session(work), tmp_path / "route", foundry_providers=BEDROCK.provider) as way:
+    with other_provider(session(work), tmp_path / "route", foundry_providers=BEDROCK.provider) as way:
         run = client(way, work, BEDROCK, "AWS_BEARER_TOKEN_BEDROCK", **keys).run("Rename the twelfth item.")
         found = asked(way)
         entries = ledger(way, len(way.stand_in.requests))
@@ -194,7 +194,7 @@ def test_what_is_signed_with_aws_credentials_passes_byte_for_byte_and_is_billed(
 
 @NEEDS_CLIENT
 def test_bodies_in_which_claude_code_wrote_their_hash_pass_byte_for_byte(tmp_path: Path, work: Path) -> None:
-    with neighbour(session(work), tmp_path / "route", foundry_providers=ANTHROPIC.provider) as way:
+    with other_provider(session(work), tmp_path / "route", foundry_providers=ANTHROPIC.provider) as way:
         run = client(way, work, ANTHROPIC, "CLAUDE_CODE_ATTRIBUTION_HEADER").run("Rename the twelfth item.")
         found = asked(way)
         log = way.proxy.log()
@@ -208,7 +208,7 @@ def test_bodies_in_which_claude_code_wrote_their_hash_pass_byte_for_byte(tmp_pat
 
 @NEEDS_CLIENT
 def test_a_provider_that_is_not_named_is_tunnelled(tmp_path: Path, work: Path) -> None:
-    with neighbour(session(work), tmp_path / "route", foundry_providers="vertex,anthropic") as way:
+    with other_provider(session(work), tmp_path / "route", foundry_providers="vertex,anthropic") as way:
         trusting_the_service = client(way, work, BEDROCK, NODE_EXTRA_CA_CERTS=str(way.stand_in.ca_path))
         run = trusting_the_service.run("Rename the twelfth item.")
         requests, tunnels = way.stand_in.requests, way.tunnels()
@@ -225,7 +225,7 @@ def test_a_provider_that_is_not_named_is_tunnelled(tmp_path: Path, work: Path) -
 
 
 def test_without_a_word_every_provider_shows_its_own_certificate(tmp_path: Path) -> None:
-    with neighbour([], tmp_path / "route") as way:
+    with other_provider([], tmp_path / "route") as way:
         own = ssl.PEM_cert_to_DER_cert(way.stand_in.ca_path.read_text())
         for host in (VERTEX.host, BEDROCK.host, ANTHROPIC.host):
             with Tunnel(way.proxy.port, host) as tunnel:
@@ -233,7 +233,7 @@ def test_without_a_word_every_provider_shows_its_own_certificate(tmp_path: Path)
 
 
 def test_one_region_is_looked_into_and_no_other(tmp_path: Path) -> None:
-    with neighbour([], tmp_path / "route", foundry_providers="vertex:us-east5,bedrock:xx-new-9") as way:
+    with other_provider([], tmp_path / "route", foundry_providers="vertex:us-east5,bedrock:xx-new-9") as way:
         for host, is_ours in (
             ("us-east5-aiplatform.googleapis.com", True),
             ("bedrock-runtime.xx-new-9.amazonaws.com", True),
@@ -252,7 +252,7 @@ def test_one_region_is_looked_into_and_no_other(tmp_path: Path) -> None:
 def everything_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Route]:
     """With the largest certificate there is: the sessions above have one for a single region."""
     directory = tmp_path_factory.mktemp("everything")
-    with neighbour([], directory / "route", foundry_providers=EVERYTHING) as way:
+    with other_provider([], directory / "route", foundry_providers=EVERYTHING) as way:
         yield way
 
 
@@ -319,7 +319,7 @@ def test_with_every_provider_on_claude_code_trusts_it(everything_on: Route, work
 def test_an_answer_of_bedrocks_that_is_not_streamed_is_billed(tmp_path: Path) -> None:
     body = json.dumps({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9, "messages": []}).encode()
     path = f"/model/arn:aws:bedrock:us-east-1:1:inference-profile%2Fus.anthropic.{NAME}-v1%3A0/invoke"
-    with neighbour([Answer(("Hello.",))], tmp_path / "route", foundry_providers="bedrock") as way:
+    with other_provider([Answer(("Hello.",))], tmp_path / "route", foundry_providers="bedrock") as way:
         raw = request(BEDROCK.host, body, "Authorization: Bearer made-up", path=path)
         answer = exchange(way.proxy.port, BEDROCK.host, raw, way.proxy.certificate)
         (entry,) = ledger(way, 1)
@@ -345,11 +345,11 @@ LOOKED = [
 @NEEDS_PYTHON_SDKS
 def test_anthropics_sdks_need_nothing_but_proxy_and_certificate(tmp_path: Path) -> None:
     ask = json.dumps({"max_tokens": 99, "messages": LOOKED})
-    with neighbour(
+    with other_provider(
         [Answer(("No.",)), Answer(("It is full.",))], tmp_path / "route", foundry_providers=EVERYTHING
     ) as way:
         variables = {"HTTPS_PROXY": way.proxy.url, "SSL_CERT_FILE": str(way.proxy.certificate)}
-        program = str(PROJECT / "tests/e2e/sdks/neighbours_client.py")
+        program = str(PROJECT / "tests/e2e/sdks/other_providers_client.py")
         told = json.loads(run([str(PYTHON), program], tmp_path, environment(tmp_path, variables), ask))
         entries = ledger(way, 3)
         requests, billed, log = way.stand_in.requests, bills(way), way.proxy.log()
@@ -367,7 +367,7 @@ def test_anthropics_sdks_need_nothing_but_proxy_and_certificate(tmp_path: Path) 
 def test_a_count_of_tokens_on_vertex_is_of_what_will_be_sent(tmp_path: Path) -> None:
     body = json.dumps({"model": VERTEX.model, "messages": LOOKED}, separators=(",", ":")).encode()
     path = "/v1/projects/p/locations/us-east5/publishers/anthropic/models/count-tokens:rawPredict"
-    with neighbour([], tmp_path / "route", foundry_providers="vertex") as way:
+    with other_provider([], tmp_path / "route", foundry_providers="vertex") as way:
         answer = exchange(way.proxy.port, VERTEX.host, request(VERTEX.host, body, path=path), way.proxy.certificate)
         (arrived,) = way.stand_in.requests
         assert way.proxy.local("/api/stats")["requests"] == 0, "nobody is billed for a count"
