@@ -1,28 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 import pytest
-from mitmproxy.addonmanager import Loader
 from mitmproxy.exceptions import OptionsError
 from mitmproxy.test import taddons
 
 from configuring.company_policy import CompanyPolicy
-from configuring.foundry_options import OPTION_NAMES, Mode, Settings, declare, read_settings, unknown_names
-
-
-class _Declares:
-    def load(self, loader: Loader) -> None:
-        declare(loader)
-
-
-@pytest.fixture
-def context() -> Iterator[taddons.context]:
-    with taddons.context(_Declares()) as tctx:
-        yield tctx
+from configuring.foundry_options import OPTION_NAMES, Mode, Settings, read_settings, unknown_names
+from tests.configuring.conftest import Declares
 
 
 def _read(
@@ -186,7 +174,7 @@ class _Wrapped:
 def test_whatever_was_given_before_arrives_as_a_string(name: str, given: Any, settled: str) -> None:
     with taddons.context() as tctx:
         tctx.options.deferred[name] = given
-        tctx.master.addons.add(_Declares())
+        tctx.master.addons.add(Declares())
         assert getattr(tctx.options, name) == settled
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mitmproxy.addonmanager import Loader
 from mitmproxy.exceptions import OptionsError
 from mitmproxy.test import taddons
 
-from configuring.foundry_options import Settings, declare, read_settings
+from configuring.foundry_options import Settings, read_settings
 from configuring.state_url import StateUrl, read_state_url
 from conversations import redis_store
 
@@ -101,17 +99,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match=r"binary cannot be read \(UnicodeDecodeError\)"):
         read_state_url(f"@{tmp_path / 'binary'}")
-
-
-class _Declares:
-    def load(self, loader: Loader) -> None:
-        declare(loader)
-
-
-@pytest.fixture
-def context() -> Iterator[taddons.context]:
-    with taddons.context(_Declares()) as tctx:
-        yield tctx
 
 
 def _settings(context: taddons.context, value: str) -> Settings:

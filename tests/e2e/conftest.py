@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.mitmdump import ADDON, Mitmdump
 from tests.e2e.recording_origin import RecordingOrigin
+from tests.e2e.scripted import make_project
 
 HARNESS = Path(__file__).with_name("harness")
 FOUNDRY_HOST = "made-up.services.ai.azure.com"
@@ -26,6 +27,14 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecordingOrigin
     """A server that stands for every host there is; empty for each module."""
     with RecordingOrigin(tmp_path_factory.mktemp("origin"), FOUNDRY_HOST, *OTHER_HOSTS) as server:
         yield server
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """Where a scripted session works: the project of `scripted.make_project`."""
+    directory = tmp_path / "work"
+    make_project(directory)
+    return directory
 
 
 type Start = Callable[..., Mitmdump]

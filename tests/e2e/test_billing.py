@@ -21,17 +21,10 @@ from demo.stand_in import Request, Script, StandIn
 from tests.e2e.claude_code import NEEDS_CLIENT
 from tests.e2e.mitmdump import wait_for
 from tests.e2e.route import Route, proxied
-from tests.e2e.scripted import bash, make_project, session, sub_agents
+from tests.e2e.scripted import bash, session, sub_agents
 from tests.e2e.set_aside_sessions import LIFETIME, LOOKED, OPTIONS, PAUSE, by_turn, look_around
 
 pytestmark = [pytest.mark.e2e, NEEDS_CLIENT]
-
-
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    directory = tmp_path / "work"
-    make_project(directory)
-    return directory
 
 
 @contextmanager

@@ -24,16 +24,9 @@ from tests.e2e.file_origin import FileOrigin
 from tests.e2e.laws import Exchange, messages_exchanges, verify
 from tests.e2e.mitmdump import free_port
 from tests.e2e.route import route
-from tests.e2e.scripted import bash, make_project, session, sub_agents
+from tests.e2e.scripted import bash, session, sub_agents
 
 pytestmark = [pytest.mark.e2e, NEEDS_CLIENT]
-
-
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    directory = tmp_path / "work"
-    make_project(directory)
-    return directory
 
 
 def test_a_session_keeps_every_law_and_gets_smaller(tmp_path: Path, work: Path) -> None:

@@ -18,7 +18,7 @@ from tests.e2e.client import Tunnel
 from tests.e2e.laws import messages_exchanges, verify
 from tests.e2e.mitmdump import PROJECT
 from tests.e2e.route import Route, route
-from tests.e2e.scripted import SOURCE, make_project, read
+from tests.e2e.scripted import SOURCE, read
 from tests.e2e.set_aside_sessions import by_turn, look_around
 
 pytestmark = [pytest.mark.e2e, NEEDS_CLIENT]
@@ -27,13 +27,6 @@ TOKEN = "made-up-token"
 # The service's cache lives long enough for a client to start in between, whatever the machine does.
 LIFETIME = 20.0
 OPTIONS = {"foundry_mode": "lossless", "foundry_cache_ttl": f"{LIFETIME:g}", "foundry_token": TOKEN}
-
-
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    directory = tmp_path / "work"
-    make_project(directory)
-    return directory
 
 
 def change(way: Route, *arguments: str, token: str = TOKEN) -> subprocess.CompletedProcess[str]:

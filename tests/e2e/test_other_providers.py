@@ -26,7 +26,7 @@ from tests.e2e.client import Tunnel, exchange, request
 from tests.e2e.laws import Exchange, messages_exchanges, verify
 from tests.e2e.other_providers import HOSTS, other_provider
 from tests.e2e.route import Route
-from tests.e2e.scripted import make_project, session
+from tests.e2e.scripted import session
 from tests.e2e.sdks.environment import NEEDS_PYTHON_SDKS, PROJECT, PYTHON, environment, run
 from tests.e2e.snippets import snippet
 from tests.e2e.test_billing import bills, ledger
@@ -89,13 +89,6 @@ ANTHROPIC = Case(
     {"your-key": "made-up-key"},
 )
 each = pytest.mark.parametrize("case", [pytest.param(case, id=case.host) for case in (VERTEX, BEDROCK, ANTHROPIC)])
-
-
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    directory = tmp_path / "work"
-    make_project(directory)
-    return directory
 
 
 def client(way: Route, work: Path, case: Case, *without: str, **others: str) -> ClaudeCode:

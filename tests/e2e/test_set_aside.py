@@ -14,7 +14,7 @@ from demo.stand_in import Request
 from tests.e2e.claude_code import NEEDS_CLIENT
 from tests.e2e.laws import Exchange, Result, asked_path, messages_exchanges, verify
 from tests.e2e.route import route
-from tests.e2e.scripted import SOURCE, bash, make_project, read
+from tests.e2e.scripted import SOURCE, bash, read
 from tests.e2e.set_aside_sessions import (
     LIFETIME,
     LOOKED,
@@ -34,13 +34,6 @@ from tests.e2e.set_aside_sessions import (
 pytestmark = [pytest.mark.e2e, NEEDS_CLIENT]
 
 NOT_THERE = "File does not exist. Note: your current working directory is "
-
-
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    directory = tmp_path / "work"
-    make_project(directory)
-    return directory
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from demo.stand_in import Request, StandIn
 from tests.e2e.claude_code import NEEDS_CLIENT
 from tests.e2e.laws import Exchange, messages_exchanges, verify, verify_prefixes
 from tests.e2e.route import proxied, route
-from tests.e2e.scripted import SOURCE, bash, make_project, read
+from tests.e2e.scripted import SOURCE, bash, read
 from tests.e2e.set_aside_sessions import (
     BALANCED,
     LIFETIME,
@@ -38,13 +38,6 @@ pytestmark = [pytest.mark.e2e, NEEDS_CLIENT]
 SUMMARY = "<analysis>Nothing to add.</analysis>\n<summary>We looked around.</summary>"
 NO_WAIT = {"foundry_cache_ttl": "0"}
 """For a proxy to which every conversation is cold."""
-
-
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    directory = tmp_path / "work"
-    make_project(directory)
-    return directory
 
 
 # Proxies that end and begin again
