@@ -13,17 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.mitmdump import TRUST, inherited
+
 __all__ = ["ClaudeCode", "Run", "client_path"]
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _INSTALLED = _PROJECT / ".tools/claude-code/node_modules/.bin/claude"
 _SECONDS = 120.0
-# Whatever would lead the client, or the commands that it runs, elsewhere or past the proxy.
-_NOT_INHERITED = (
-    *("ANTHROPIC", "CLAUDE", "AWS_", "FOUNDRY_"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
-    *("NODE_EXTRA_CA_CERTS", "SSL_CERT", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL"),
-)
+# Whatever would lead the client elsewhere, or have it or the commands that it runs trust others.
+_NOT_INHERITED = ("AWS_", *TRUST, "PIP_CERT", "GIT_SSL")
 
 
 def client_path() -> Path | None:
@@ -63,8 +61,7 @@ class ClaudeCode:
 
     def environment(self) -> dict[str, str]:
         """The environment of the client, nothing of which is inherited that would steer it."""
-        inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(_NOT_INHERITED)}
-        return inherited | {
+        return inherited(*_NOT_INHERITED) | {
             "HOME": str(self.home),
             "CLAUDE_CONFIG_DIR": str(self.home / ".claude"),
             "CLAUDE_CODE_USE_FOUNDRY": "1",

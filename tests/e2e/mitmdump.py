@@ -15,14 +15,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["ADDON", "Mitmdump", "free_port", "wait_for"]
+__all__ = ["ADDON", "TRUST", "Mitmdump", "free_port", "inherited", "wait_for"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 ADDON = PROJECT / "addons" / "foundry_compress.py"
+TRUST = ("NODE_EXTRA_CA_CERTS", "SSL_CERT", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+"""How variables begin that say whom a program trusts."""
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
-# Whatever would lead the proxy, or what asks it, elsewhere.
 _NOT_INHERITED = ("ANTHROPIC", "CLAUDE", "FOUNDRY_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
@@ -41,6 +42,11 @@ def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def inherited(*but: str) -> dict[str, str]:
+    """This process's environment without what leads a client or a proxy elsewhere, or begins with one of `but`."""
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith((*_NOT_INHERITED, *but))}
 
 
 class Mitmdump:
@@ -72,9 +78,8 @@ class Mitmdump:
             *(part for name, value in given.items() if value is not None for part in ("--set", f"{name}={value}")),
             *arguments,
         ]
-        inherited = {key: value for key, value in os.environ.items() if not key.upper().startswith(_NOT_INHERITED)}
         self._environment = {
-            **inherited,
+            **inherited(),
             "HOME": str(home),
             "PYTHONUNBUFFERED": "1",
             **(environment or {}),

@@ -10,16 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.e2e.mitmdump import PROJECT, free_port
+from tests.e2e.mitmdump import PROJECT, TRUST, free_port, inherited
 
 __all__ = ["SERVICE_UNIT", "Machine"]
 
 SERVICE_UNIT = Path(".config/systemd/user/foundry-compress.service")
 _FAKE = PROJECT / "tests" / "e2e" / "harness" / "fake_systemctl.py"
-_NOT_INHERITED = (
-    *("ANTHROPIC", "CLAUDE", "FOUNDRY_", "XDG_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
-    *("NODE_EXTRA_CA_CERTS", "SSL_CERT", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"),
-)
 _SECONDS = 120
 
 
@@ -52,8 +48,7 @@ class Machine:
 
     @property
     def environment(self) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(_NOT_INHERITED)}
-        return inherited | {
+        return inherited("XDG_", *TRUST) | {
             "HOME": str(self.home),
             "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "FAKE_SYSTEMD": str(self.root / "systemd"),

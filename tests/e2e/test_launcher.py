@@ -22,7 +22,7 @@ from demo.stand_in import StandIn
 from launcher.proxy_users import proxy_users
 from tests.e2e.claude_code import client_path
 from tests.e2e.connect_proxy import ConnectProxy
-from tests.e2e.mitmdump import free_port, wait_for
+from tests.e2e.mitmdump import TRUST, free_port, inherited, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -39,7 +39,6 @@ try:
 except urllib.error.HTTPError as error:
     print(error.code)
 """
-_NOT_INHERITED = ("ANTHROPIC", "CLAUDE", "FOUNDRY_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
 @dataclass
@@ -69,10 +68,7 @@ class Launch:
 
     @property
     def environment(self) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(_NOT_INHERITED)}
-        for name in ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-            inherited.pop(name, None)
-        return inherited | {
+        return inherited(*TRUST) | {
             "HOME": str(self.root / "home"),
             "TMPDIR": str(self.root / "tmp"),
             "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}",
