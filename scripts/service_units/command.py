@@ -15,7 +15,8 @@ from launcher.proxy_process import START_LIMIT
 from service_units import next_hop, traces, trial
 from service_units.address import DEFAULT_PORT
 from service_units.description import Service, describe, inherited
-from service_units.managers import Manager, of_this_machine
+from service_units.manager import Manager
+from service_units.managers import of_this_machine
 
 __all__ = ["main"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from launcher.errors import LauncherError
 from service_units.description import Service
-from service_units.managers import State, ask
+from service_units.manager import State, ask
 from whole_file import write_whole
 
 __all__ = ["LABEL", "Launchd", "plist", "read_plist"]

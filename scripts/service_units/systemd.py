@@ -12,7 +12,7 @@ from urllib.parse import quote
 from launcher.errors import LauncherError
 from launcher.proxy_process import PROJECT
 from service_units.description import Service
-from service_units.managers import State, ask
+from service_units.manager import State, ask
 from whole_file import write_whole
 
 __all__ = ["UNIT", "Systemd", "read_unit", "unit"]

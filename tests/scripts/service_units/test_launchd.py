@@ -11,6 +11,7 @@ from launcher.errors import LauncherError
 from service_units import launchd, managers
 from service_units.description import Service
 from service_units.launchd import LABEL, Launchd, plist, read_plist
+from service_units.manager import Asked, State, ask
 
 # XML has no way to write these.
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
@@ -61,11 +62,11 @@ class Answers:
         self.codes = codes
         self.out = ""
 
-    def __call__(self, argv: list[str]) -> managers.Asked:
+    def __call__(self, argv: list[str]) -> Asked:
         assert argv[0] == "launchctl"
         self.asked.append(argv[1:])
         codes = self.codes.get(argv[1], [])
-        return managers.Asked(codes.pop(0) if codes else 0, self.out, "5: Input/output error")
+        return Asked(codes.pop(0) if codes else 0, self.out, "5: Input/output error")
 
 
 @pytest.fixture
@@ -103,13 +104,13 @@ def test_state(manager: Launchd, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers()
     monkeypatch.setattr(launchd, "ask", answers)
     answers.out = f"gui/501/{LABEL} = {{\n\tactive count = 1\n\tstate = running\n\n\tpid = 7\n}}\n"
-    assert manager.state() == managers.State(is_running=True, said="running")
+    assert manager.state() == State(is_running=True, said="running")
     answers.out = "\tstate = not running\n"
-    assert manager.state() == managers.State(is_running=False, said="not running")
+    assert manager.state() == State(is_running=False, said="not running")
     answers.codes = {"print": [113]}
-    assert manager.state() == managers.State(is_running=False, said="not loaded")
-    monkeypatch.setattr(launchd, "ask", managers.ask)
-    assert manager.state() == managers.State(is_running=False, said="launchctl is not here")
+    assert manager.state() == State(is_running=False, said="not loaded")
+    monkeypatch.setattr(launchd, "ask", ask)
+    assert manager.state() == State(is_running=False, said="launchctl is not here")
 
 
 def test_remove(tmp_path: Path, manager: Launchd, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from launcher.errors import LauncherError
 from service_units import command, running, trial
 from service_units.command import main
 from service_units.description import Service
-from service_units.managers import State
+from service_units.manager import State
 
 ANSWERS = Look(Kind.ADDON, None, "9.9", "balanced")
 SILENT = Look(Kind.SILENT, None, "nothing listens there")

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from launcher.errors import LauncherError
-from service_units import managers, systemd
+from service_units import systemd
 from service_units.description import Service
+from service_units.manager import Asked, State, ask
 from service_units.systemd import UNIT, Systemd, read_unit, unit
 
 ANALYZE = shutil.which("systemd-analyze")
@@ -137,14 +138,14 @@ def test_a_path_from_which_systemd_starts_nothing(monkeypatch: pytest.MonkeyPatc
 class Answers:
     """Stands for `systemctl`: notes what it is asked, and answers by the first word that fits."""
 
-    def __init__(self, **answers: managers.Asked) -> None:
+    def __init__(self, **answers: Asked) -> None:
         self.asked: list[str] = []
         self.answers = answers
 
-    def __call__(self, argv: list[str]) -> managers.Asked:
+    def __call__(self, argv: list[str]) -> Asked:
         assert argv[:2] == ["systemctl", "--user"]
         self.asked.append(" ".join(argv[2:]))
-        return self.answers.get(argv[2].replace("-", "_"), managers.Asked(0, "", ""))
+        return self.answers.get(argv[2].replace("-", "_"), Asked(0, "", ""))
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def test_where_the_unit_is(tmp_path: Path, manager: Systemd) -> None:
 
 
 def test_start(manager: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = Answers(show=managers.Asked(0, "0\n", ""))
+    answers = Answers(show=Asked(0, "0\n", ""))
     monkeypatch.setattr(systemd, "ask", answers)
     assert not manager.holds(NASTY)
     manager.write(NASTY)
@@ -177,9 +178,9 @@ def test_another_folder_makes_another_unit(manager: Systemd, monkeypatch: pytest
 
 @pytest.mark.parametrize("status", ["217", "226"])
 def test_where_no_view_of_its_own_is_to_be_had(manager: Systemd, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
-    answers = Answers(restart=managers.Asked(1, "", "failed"), show=managers.Asked(0, f"{status}\n", ""))
+    answers = Answers(restart=Asked(1, "", "failed"), show=Asked(0, f"{status}\n", ""))
 
-    def second_time(argv: list[str]) -> managers.Asked:
+    def second_time(argv: list[str]) -> Asked:
         if "Protect" not in manager.file.read_text():
             answers.answers = {}
         return answers(argv)
@@ -197,7 +198,7 @@ def test_where_no_view_of_its_own_is_to_be_had(manager: Systemd, monkeypatch: py
 
 
 def test_it_does_not_start(manager: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(systemd, "ask", Answers(restart=managers.Asked(1, "", "Job failed.\n")))
+    monkeypatch.setattr(systemd, "ask", Answers(restart=Asked(1, "", "Job failed.\n")))
     manager.write(NASTY)
     with pytest.raises(LauncherError, match=r"systemctl --user restart .*: Job failed."):
         manager.start()
@@ -212,22 +213,20 @@ def test_it_does_not_start(manager: Systemd, monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_state(manager: Systemd, monkeypatch: pytest.MonkeyPatch, shown: str, running: bool, said: str) -> None:
-    monkeypatch.setattr(systemd, "ask", Answers(show=managers.Asked(0, shown, "")))
-    assert manager.state() == managers.State(is_running=running, said=said, is_over="failed" in said)
+    monkeypatch.setattr(systemd, "ask", Answers(show=Asked(0, shown, "")))
+    assert manager.state() == State(is_running=running, said=said, is_over="failed" in said)
 
 
 def test_no_systemd(manager: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        systemd, "ask", Answers(show=managers.Asked(1, "", "Failed to connect to bus: No medium found"))
-    )
+    monkeypatch.setattr(systemd, "ask", Answers(show=Asked(1, "", "Failed to connect to bus: No medium found")))
     with pytest.raises(LauncherError, match=r"\(Failed to connect to bus: No medium found\): .*scripts/service run"):
         manager.check()
     assert not manager.state().is_running
-    monkeypatch.setattr(systemd, "ask", managers.ask)
+    monkeypatch.setattr(systemd, "ask", ask)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(LauncherError, match=r"\(systemctl is not here\): .*wsl.conf"):
         manager.check()
-    assert manager.state() == managers.State(is_running=False, said="systemctl is not here")
+    assert manager.state() == State(is_running=False, said="systemctl is not here")
 
 
 def test_remove(tmp_path: Path, manager: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from doctor_checks.proxy import Kind
 from launcher.errors import LauncherError
-from service_units import managers, trial
+from service_units import manager, trial
 from service_units.description import Service
 from tests.e2e.mitmdump import free_port
 from tests.scripts.doctor_checks.machine import saying, speaking
@@ -61,8 +61,8 @@ def test_what_does_not_start_says_why(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_what_a_command_answers() -> None:
-    asked = managers.ask([sys.executable, "-c", "import sys; print('out'); sys.exit('one\\nlast')"])
+    asked = manager.ask([sys.executable, "-c", "import sys; print('out'); sys.exit('one\\nlast')"])
     assert (asked.code, asked.out, asked.last_line) == (1, "out\n", "last")
-    assert managers.Asked(3, "", "").last_line == "it ended with 3"
+    assert manager.Asked(3, "", "").last_line == "it ended with 3"
     with pytest.raises(LauncherError, match="no-such-program is not here"):
-        managers.ask(["no-such-program"])
+        manager.ask(["no-such-program"])
