@@ -205,7 +205,7 @@ def _paths(texts: list[str]) -> list[str]:
 
 def works(world: World, number: int, kind: int) -> None:
     client = world.client(number)
-    for turn in range(1 + kind % 4):
+    for turn in range(2 + kind % 4):
         world.send(client)
         world.go_on(client, kind + turn)
 
@@ -257,11 +257,11 @@ def switches(world: World, _number: int, kind: int) -> None:
     world.rewriting = list(Rewriting)[kind % 3]
 
 
-USUAL = [works, works, waits_little, waits_long, forks]
+USUAL = [works, works, works, waits_little, waits_long, forks]
 UNUSUAL = [is_refused, ends_unseen, is_stopped, fails, begins, restarts, switches]
 type Act = Callable[[World, int, int], None]
 STEPS: st.SearchStrategy[list[tuple[Act, int, int]]] = st.lists(
-    st.tuples(st.sampled_from([*USUAL * 3, *UNUSUAL]), NUMBERS, NUMBERS), min_size=6, max_size=24
+    st.tuples(st.sampled_from([*USUAL * 3, *UNUSUAL]), NUMBERS, NUMBERS), min_size=16, max_size=30
 )
 
 
@@ -274,7 +274,7 @@ def play(wire_format: WireFormat, turns: int, steps: list[tuple[Act, int, int]])
 
 
 @pytest.mark.slow
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from([CHAT, RESPONSES]), st.integers(0, 5), STEPS)
 def test_what_is_cached_stays_and_nothing_is_lost(
     wire_format: WireFormat, turns: int, steps: list[tuple[Act, int, int]]
