@@ -228,10 +228,10 @@ class Conversation:
         recalled = self._recalled(of, originals)
         if of.place in self._aside:
             return self._set_aside(of, recalled)
-        if recalled is not None:
-            return self._answered(of, recalled)
         if of.result.was_sent:
             return self._as_it_is(of)
+        if recalled is not None:
+            return self._answered(of, recalled)
         texts = {}
         changes = []
         for at, text, source in of.sources:

@@ -287,6 +287,50 @@ def test_what_the_service_wrote_itself_stays_until_it_is_set_aside() -> None:
     assert texts_in(RESPONSES, rewrite(raw, RESPONSES, Policy(aside=(Place(1, 0),))))[0].startswith("[set aside ")
 
 
+def test_nor_is_what_it_asked_back_itself_put_in_place_of_its_own_answer() -> None:
+    policy, path = aside(RESPONSES)
+    arguments = json.dumps({"file_path": path})
+    mcp = {"type": "mcp_call", "id": "mcp_1", "name": "Read", "arguments": arguments, "output": f"{path} not found"}
+    raw = dump({"input": [*in_items(after()), mcp]})
+    stub, said = texts_in(RESPONSES, rewrite(raw, RESPONSES, policy))
+    assert stub.startswith("[set aside ")
+    assert said == mcp["output"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"truncation": "auto"}, {"context_management": [{"type": "compaction", "compact_threshold": 200_000}]}],
+)
+def test_nothing_refers_to_what_the_service_may_drop(fields: Any) -> None:
+    session = turns(("Read", {"file_path": "a.py"}, READING), ("Read", {"file_path": "a.py"}, READING))
+    assert "as shown above" in texts_in(RESPONSES, rewrite(body_in(RESPONSES, session), RESPONSES))[1]
+    first, second = texts_in(RESPONSES, rewrite(body_in(RESPONSES, session, **fields), RESPONSES))
+    assert "as shown above" not in second
+    assert len(second) == len(first)
+    disabled = body_in(RESPONSES, session, truncation="disabled", context_management=None)
+    assert "as shown above" in texts_in(RESPONSES, rewrite(disabled, RESPONSES))[1]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "errors"),
+    [
+        ({"type": "exit", "exit_code": 0}, 0),
+        ({"type": "exit", "exit_code": 2}, 1),
+        ({"type": "exit", "exit_code": -9}, 1),
+        ({"type": "timeout"}, 1),
+        (None, 0),
+        ("exit", 0),
+    ],
+)
+def test_a_shell_says_what_failed(outcome: Any, errors: int) -> None:
+    part = {"stdout": "\n".join(["waiting for the database"] * 40), "stderr": "", "outcome": outcome}
+    rewritten = Engine().rewrite(
+        dump({"input": [{"type": "shell_call_output", "call_id": "c1", "output": [part]}]}), RESPONSES
+    )
+    assert rewritten.counts.errors == errors
+    assert (rewritten.outcome is Outcome.NOTHING_TO_DO) == bool(errors), "failures stay readable in place"
+
+
 def test_several_items_in_a_row_are_one_answer() -> None:
     items = [*in_items(turns(("Bash", {"command": "a"}, "x"), ("Bash", {"command": "b"}, "y")))]
     items.insert(1, {"type": "reasoning", "id": "rs_1", "summary": []})

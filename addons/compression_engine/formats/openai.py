@@ -31,7 +31,7 @@ def call(message: bytes, fields: dict[str, Span], call_id: str) -> ToolCall:
     return call_of(call_id, string(message, fields.get("name")) or "", inputs.encode("utf-8", "surrogatepass"))
 
 
-def result(message: bytes, call_id: str, texts: tuple[Span, ...]) -> ToolResult:
-    """The result of a call, whose failure only its text can tell."""
-    failed = any(says_failure(message[text.start : text.end]) for text in texts)
+def result(message: bytes, call_id: str, texts: tuple[Span, ...], *, failed: bool = False) -> ToolResult:
+    """The result of a call, which `failed` if that is known; else only its text can tell."""
+    failed = failed or any(says_failure(message[text.start : text.end]) for text in texts)
     return ToolResult(call_id, failed, texts, marks_errors=False)

@@ -2,6 +2,8 @@
 
 With `previous_response_id` or `conversation` the service holds what came before, as it was sent, and the body holds
 what is new: its results are written shorter, and refer to nothing that is not in this body.
+With `truncation` the service drops items when they become too many, and with compaction it reads none in front of its
+summary: then nothing may refer to what came before.
 
 Sources: OpenAI's API reference and the types of its Python package.
 """
@@ -37,6 +39,8 @@ def read(body: bytes) -> Request:
         raise NotUnderstood("no input")
     return Request(
         tuple(elements_within(body, given)) if is_array(body, given) else (),
+        drops_old_results=string(body, fields.get("truncation")) == "auto"
+        or b'"compaction"' in member(body, fields, "context_management"),
         head=digest_of((name, member(body, fields, name)) for name in _HEAD),
         can_read_files=can_read_files(member(body, fields, "tools")),
         model=string(body, fields.get("model")) or "",
@@ -72,7 +76,9 @@ def parse(message: bytes) -> Message:
     kind = string(message, fields.get("type"))
     call_id = string(message, fields.get("call_id")) or string(message, fields.get("id")) or ""
     if kind in _OUTPUTS:
-        return Message(results=(openai.result(message, call_id, _outputs(message, fields.get("output"))),))
+        output = fields.get("output")
+        failed = _failed(message, output)
+        return Message(results=(openai.result(message, call_id, _outputs(message, output), failed=failed),))
     match kind:
         case "function_call":
             return Message(calls=(openai.call(message, fields, call_id),))
@@ -97,6 +103,20 @@ def _outputs(message: bytes, output: Span | None) -> tuple[Span, ...]:
         fields = members_within(message, part)
         streams += [text for name in ("stdout", "stderr") if is_string(message, text := fields.get(name)) and text]
     return tuple(streams)
+
+
+def _failed(message: bytes, output: Span | None) -> bool:
+    """Whether a shell says of one of its commands that it failed, or took too long."""
+    if output is None or not is_array(message, output):
+        return False
+    for part in elements_within(message, output):
+        outcome = members_within(message, part).get("outcome")
+        if outcome is not None and message.startswith(b"{", outcome.start):
+            fields = members_within(message, outcome)
+            code = member(message, fields, "exit_code")
+            if code not in (b"", b"0", b"null") or string(message, fields.get("type")) == "timeout":
+                return True
+    return False
 
 
 def _action(message: bytes, fields: dict[str, Span]) -> bytes:
