@@ -224,8 +224,22 @@ def test_marks_of_gateways_before_claude_move_along() -> None:
         engine.rewrite(dump({"messages": [*messages[:-1], {**messages[-1], "content": [part]}]}), CHAT, decide)
     plain = {"type": "text", "text": READING}
     messages = [*in_chat(session[:3])]
-    engine.rewrite(dump({"messages": [*messages[:-1], {**messages[-1], "content": [plain]}]}), CHAT, decide)
-    assert seen[2] == seen[0], "a mark is no part of what was said"
+    for fields in ({"content": [plain]}, {"content": READING}, {"cache_control": {"type": "ephemeral"}}):
+        engine.rewrite(dump({"messages": [*messages[:-1], {**messages[-1], **fields}]}), CHAT, decide)
+        assert seen[-1] == seen[0], "a mark is no part of what was said, nor is what a text is wrapped in for it"
+
+
+def test_a_part_keeps_what_it_is_wrapped_in() -> None:
+    messages = [*in_chat(turns(("Read", {"file_path": "a.py"}, READING), ("Read", {"file_path": "a.py"}, READING)))]
+    wrapped = [
+        {**message, "content": [{"type": "text", "text": message["content"]}]} if message["role"] == "tool" else message
+        for message in messages
+    ]
+    raw = dump({"messages": wrapped})
+    arrived = rewrite(raw, CHAT)
+    assert texts_in(CHAT, arrived) == texts_in(CHAT, rewrite(dump({"messages": messages}), CHAT))
+    assert [message["content"][0]["type"] for message in json.loads(arrived)["messages"] if message["role"] == "tool"]
+    assert restore(arrived, CHAT) == raw
 
 
 def test_a_text_alone_is_nothing_to_do() -> None:

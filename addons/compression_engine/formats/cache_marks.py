@@ -11,7 +11,7 @@ _MARKED = b'"cache_control"'
 
 
 def without_marks(message: bytes) -> bytes:
-    """The message without the `cache_control` of its blocks and of the blocks in its tool results.
+    """The message without its own `cache_control`, that of its blocks and that of the blocks in its tool results.
 
     It is the very object that was handed in where there is none.
     """
@@ -19,10 +19,8 @@ def without_marks(message: bytes) -> bytes:
         return message
     try:
         content = members(message).get("content")
-        if content is None or not is_array(message, content):
-            return message
-        cuts = []
-        for block in elements_within(message, content):
+        cuts = _cut(message, Span(0, len(message)))
+        for block in elements_within(message, content) if content and is_array(message, content) else ():
             inner = members_within(message, block).get("content")
             if inner is not None and is_array(message, inner):
                 for nested in elements_within(message, inner):
@@ -34,7 +32,7 @@ def without_marks(message: bytes) -> bytes:
 
 
 def is_marked(message: bytes) -> bool:
-    """Whether a block of the message has `cache_control`."""
+    """Whether the message or a block of it has `cache_control`."""
     return without_marks(message) is not message
 
 

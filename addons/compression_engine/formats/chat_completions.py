@@ -8,6 +8,8 @@ Sources: OpenAI's API reference, requests of the Python packages openai and azur
 
 from __future__ import annotations
 
+import re
+
 from compression_engine.body import NotUnderstood, Span, members
 from compression_engine.formats import openai
 from compression_engine.formats.cache_marks import is_marked, without_marks
@@ -26,6 +28,9 @@ from compression_engine.formats.values import (
 
 __all__ = ["canonical", "is_answer", "is_marked", "parse", "read"]
 
+# Unescaped quotes stand in no string, and nothing else in a message has a `content`.
+_PART = b'"content":[{"type":"text","text":"'
+_ONE_TEXT = re.compile(rb'"content":\[\{"type":"text","text":("[^"\\]*+(?:\\.[^"\\]*+)*+")\}\]', re.DOTALL)
 _HEAD = ("model", "tools", "functions", "response_format")
 
 
@@ -45,8 +50,12 @@ def read(body: bytes) -> Request:
 
 
 def canonical(message: bytes) -> bytes:
-    """The message as it will be sent in later requests: gateways before Claude pass `cache_control` on."""
-    return without_marks(message)
+    """The message as it will be sent in later requests: gateways before Claude pass `cache_control` on.
+
+    A text that has one is a list of one part, and a plain string once the mark has moved along.
+    """
+    message = without_marks(message)
+    return _ONE_TEXT.sub(rb'"content":\1', message, count=1) if _PART in message else message
 
 
 def parse(message: bytes) -> Message:
