@@ -60,14 +60,16 @@ class _Telling:
             yield f"══ {number}. {role or 'somebody'}\n{said}\n"
 
     def _message(self, message: dict[str, Any]) -> Iterator[str]:
-        if message.get("role") == "tool":
-            yield self._result(message.get("tool_call_id"), message.get("content"))
+        if message.get("role") in ("tool", "function"):  # those of old clients name the function
+            yield self._result(message.get("tool_call_id", message.get("name")), message.get("content"))
         elif "role" not in message:  # an item of Responses stands by itself
             yield self._block(message)
         else:
             content = message.get("content")
             for block in [content] if isinstance(content, str) else content if isinstance(content, list) else []:
                 yield self._block(block)
+            if isinstance(old := message.get("function_call"), dict):
+                yield self._block({"type": "function", "id": old.get("name"), "function": old})
             calls = message.get("tool_calls")
             for call in calls if isinstance(calls, list) else []:
                 yield self._block(call)
@@ -84,8 +86,10 @@ class _Telling:
             case "tool_result":
                 failed = bool(block.get("is_error"))
                 said = self._result(block.get("tool_use_id"), block.get("content"), is_error=failed)
-            case "function_call_output":
-                said = self._result(block.get("call_id"), block.get("output"))
+            case _ if kind.endswith("_call_output"):
+                said = self._result(block.get("call_id", block.get("id")), block.get("output"))
+            case "mcp_call":
+                said = f"{self._call(block)}\n{self._result(block.get('id'), block.get('output'))}"
             case _ if kind in _CALLS:
                 said = self._call(block)
             case _ if kind in _TEXTS:

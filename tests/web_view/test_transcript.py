@@ -69,6 +69,24 @@ def test_responses() -> None:
     assert "══ 1. user\nHello.\n" in transcript({"input": "Hello."})
 
 
+def test_old_clients_name_the_function() -> None:
+    call = {"role": "assistant", "content": None, "function_call": {"name": "ls", "arguments": '{"path":"/"}'}}
+    told = transcript({"messages": [call, {"role": "function", "name": "ls", "content": "a"}]})
+    assert told.endswith('══ 1. assistant\n→ ls {"path":"/"}\n\n══ 2. function\n← ls /\na\n')
+
+
+def test_other_outputs_of_responses() -> None:
+    items = [
+        {"type": "custom_tool_call_output", "call_id": "c1", "output": "patched"},
+        {"type": "shell_call_output", "call_id": "c2", "output": [{"stdout": "a", "stderr": ""}]},
+        {"type": "mcp_call", "id": "m1", "name": "find", "arguments": '{"query":"x"}', "output": "found"},
+    ]
+    told = transcript({"input": items})
+    assert "← a tool\npatched\n" in told
+    assert "← a tool\na\n" in told
+    assert '→ find {"query":"x"}\n← find x\nfound\n' in told
+
+
 def test_long_texts_are_cut_and_it_says_by_how_much() -> None:
     content = [{"type": "tool_use", "name": "Write", "input": {"content": "x" * 1_000}}]
     messages = [{"role": "user", "content": "y" * 1_600}, {"role": "assistant", "content": content}]
