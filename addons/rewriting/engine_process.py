@@ -38,7 +38,8 @@ _ASK_SECONDS = 0.05  # how often is asked whether to go on
 _HANGS_SECONDS = 5.0  # it says at once that it has got something: far above what that takes
 _LONGEST_SECONDS = 60.0  # no work takes so long: it hangs
 _ENDS_SECONDS = 1.0
-_MOST_STARTS = 3
+_MOST_STARTS = 3  # in a row: what ends so often ends again
+_STEADY_SECONDS = 600.0  # what ran so long had not ended for nothing
 _MOST_LEARNED = 16  # bodies at once: each waits in memory
 _ENDED = "the engine's process has ended"
 # `-I`: nothing of the user's environment or folder; the path is given in the one line.
@@ -70,7 +71,10 @@ class EngineProcess:
     def start(self) -> None:
         """Start it, unless it runs, was closed or has ended too often. It is ready later."""
         with self._lock:
-            runs = self._running is not None and not self._running.has_ended
+            last = self._running
+            if last is not None and last.ran_for > _STEADY_SECONDS:
+                self._starts = 0
+            runs = last is not None and not last.has_ended
             if runs or self._is_closed or self._starts >= _MOST_STARTS:
                 return
             self._starts += 1
@@ -148,6 +152,8 @@ class _Running:
         self.process = process
         self.is_ready = False
         self.has_ended = False
+        self.ran_for = 0.0  # seconds, once it has ended
+        self._started_at = time.monotonic()
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._work: dict[int, _Work] = {}
@@ -187,6 +193,8 @@ class _Running:
     def end(self) -> None:
         """Kill it; what waits for it fails."""
         with self._lock:
+            if not self.has_ended:
+                self.ran_for = time.monotonic() - self._started_at
             self.has_ended, self.is_ready = True, False
             left, self._work = self._work, {}
         self._to_write.put(None)

@@ -258,3 +258,22 @@ def test_what_cannot_be_read_is_its_end() -> None:
     process._running._to_write.put(("no", "message"))
     assert wait_for(lambda: process._running and process._running.has_ended, 30)
     process.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("steady", "starts"), [(600.0, 3), (-1.0, 5)])
+def test_what_ends_again_and_again_is_not_started_for_ever(
+    steady: float, starts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But one that is killed once a week is."""
+    monkeypatch.setattr(engine_process, "_STEADY_SECONDS", steady)
+    monkeypatch.setattr(engine_process, "_PROGRAM", "")
+    process = EngineProcess(1024)
+    seen = []
+    for _ in range(5):
+        process.start()
+        assert wait_for(lambda: process._running and process._running.has_ended, 30)
+        if process._running not in seen:
+            seen.append(process._running)
+    process.close()
+    assert len(seen) == starts
