@@ -16,7 +16,7 @@ from rewriting import engine_process
 from rewriting.engine_process import EngineProcess, EngineProcessError
 from rewriting.engine_worker import HEAVY_BYTES, EngineFailure, EngineWorker
 from tests.compression_engine.bodies import READ, body, numbered, source_lines, turns
-from tests.e2e.mitmdump import wait_for
+from tests.e2e.mitmdump import Mitmdump, wait_for
 from tests.rewriting.test_engine_worker import Decider
 
 FORMAT = WireFormat.ANTHROPIC_MESSAGES
@@ -277,3 +277,27 @@ def test_what_ends_again_and_again_is_not_started_for_ever(
             seen.append(process._running)
     process.close()
     assert len(seen) == starts
+
+
+def _stat(pid: int) -> list[str]:
+    """State, parent and more of a process; empty where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _children(pid: int) -> list[int]:
+    others = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [other for other in others if _stat(other)[1:2] == [str(pid)]]
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc here")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_it_ends_with_mitmdump(how: signal.Signals, tmp_path: Path) -> None:
+    with Mitmdump(tmp_path) as proxy:
+        assert wait_for(lambda: _children(proxy.pid), 30)
+        children = _children(proxy.pid)
+        os.kill(proxy.pid, how)
+        assert wait_for(lambda: all(_stat(child)[:1] in ([], ["Z"]) for child in children), 30)
