@@ -13,10 +13,10 @@ __all__ = ["says_failure"]
 
 # On the JSON text, so that nothing has to be decoded: of its escapes only those of white space can stand before a word.
 _FAILURE = re.compile(
-    rb'"(?:\s|\\[nrt])*(?:<tool_use_error>|Exit code:? [1-9]|Error\b|error:|ERROR\b|Failed to |File does not exist'
+    rb'"(?:\s|\\[nrt])*(?:<tool_use_error>|Exit code:? -?[1-9]|Error\b|error:|ERROR\b|Failed to |File does not exist'
     rb"|Traceback \(most recent call last\)|fatal: )"
 )
-_CODEX_CODE = re.compile(rb'\\"exit_code\\":\s*[1-9]')
+_CODEX_CODE = re.compile(rb'\\"exit_code\\":\s*-?[1-9]')
 _CODE_WITHIN = 200  # bytes at the end, where Codex has it
 
 
