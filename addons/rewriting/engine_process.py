@@ -35,7 +35,8 @@ _LENGTH = 8
 _NICENESS = 5
 _THREADS = 2  # so that one long work does not hold up the next
 _ASK_SECONDS = 0.05  # how often is asked whether to go on
-_HANGS_SECONDS = 5.0  # it says at once that it has got something: far above what that takes
+_HANGS_SECONDS = 5.0  # it says of each thing that it has got it: far above what that takes
+_SWITCH_SECONDS = 0.0005  # how long its reading waits for its working, 64 kB at a time
 _LONGEST_SECONDS = 60.0  # no work takes so long: it hangs
 _ENDS_SECONDS = 1.0
 _MOST_STARTS = 3  # in a row: what ends so often ends again
@@ -153,7 +154,7 @@ class _Running:
         self.is_ready = False
         self.has_ended = False
         self.ran_for = 0.0  # seconds, once it has ended
-        self._started_at = time.monotonic()
+        self._started_at = self._heard_at = time.monotonic()
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._work: dict[int, _Work] = {}
@@ -168,10 +169,11 @@ class _Running:
 
     @property
     def hangs(self) -> bool:
-        """Whether something did not even arrive."""
+        """Whether something did not even arrive, and nothing else did meanwhile."""
         before = time.monotonic() - _HANGS_SECONDS
         with self._lock:
-            return any(not work.has_arrived and work.asked_at < before for work in self._work.values())
+            late = any(not work.has_arrived and work.asked_at < before for work in self._work.values())
+            return late and self._heard_at < before
 
     def give(self, body: bytes, wire_format: WireFormat, policy: Policy) -> tuple[int, Future[Rewrite]]:
         """Give it work: its number, and what will come of it. Raises EngineProcessError."""
@@ -224,6 +226,7 @@ class _Running:
 
     def _hear(self, number: int | None, answer: Rewrite | str | None) -> None:
         with self._lock:
+            self._heard_at = time.monotonic()
             if number is None:
                 self.is_ready = not self.has_ended
                 return
@@ -248,6 +251,7 @@ def serve(memory_bytes: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the proxy, with which this ends
     with contextlib.suppress(OSError, AttributeError):
         os.nice(_NICENESS)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     engine = Engine(memory_bytes)
     stops: dict[int, threading.Event] = {}

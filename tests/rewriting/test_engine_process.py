@@ -237,6 +237,25 @@ async def test_where_it_hangs_the_work_is_done_here(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
+def test_what_has_much_to_read_does_not_hang_as_long_as_something_arrives() -> None:
+    process = started()
+    stopped(process)
+    running = process._running
+    assert running
+    number, _ = running.give(body(SMALL), FORMAT, Policy())
+    running._work[number].asked_at -= 600
+    running._heard_at = running._work[number].asked_at + 600
+    assert not running.hangs
+    running._heard_at -= 600
+    assert running.hangs
+    with pytest.raises(EngineProcessError, match="hangs"):
+        process.learn(body(SMALL), FORMAT, Policy())
+    assert running.has_ended
+    process.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
 def test_who_need_not_wait_does_not_and_leaves_nothing_behind() -> None:
     process = started()
     stopped(process)
