@@ -13,7 +13,8 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+_SCRIPTS = Path(__file__).resolve().parent
+sys.path[:0] = [str(_SCRIPTS), str(_SCRIPTS.parent / "addons")]
 
 from team_gateway import own_user
 
