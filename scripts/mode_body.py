@@ -16,7 +16,7 @@ from typing import Any
 _SCRIPTS = Path(__file__).resolve().parent
 sys.path[:0] = [str(_SCRIPTS), str(_SCRIPTS.parent / "addons")]
 
-from team_gateway import own_user
+from team_gateway import own_user  # noqa: E402 - found by the lines above
 
 _SECONDS = 10
 _TOKEN = "FOUNDRY_COMPRESS_TOKEN"  # noqa: S105 - the variable's name
