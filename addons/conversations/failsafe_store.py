@@ -65,7 +65,7 @@ class FailsafeStore:
             return in_memory
         found = [in_memory, *self._with_shared(_Use.READ, lambda shared: shared.find(digests, head, wanted))]
         known = [one for one in found if one is not None]
-        return max(known, key=lambda one: (one.known, one.branch.version, _last_sent(one)), default=None)
+        return max(known, key=_latest, default=None)
 
     def save(self, branch: Branch, digests: Sequence[bytes], known: int = 0) -> bool:
         """See `Store`."""
@@ -125,8 +125,10 @@ class FailsafeStore:
         self._rest = min(2 * self._rest, _MOST_REST)
 
 
-def _last_sent(found: Found) -> float:
-    return found.branch.cache.last_sent or 0
+def _latest(found: Found) -> tuple[int, int, float, float]:
+    """What says more stands higher. The times of a cache do not tell, where a clock went back while others used it."""
+    cache = found.branch.cache
+    return found.known, found.branch.version, cache.last_sent or 0, cache.keeps
 
 
 def _is_busy(error: Exception) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -133,3 +133,22 @@ def test_what_is_cached_stays_and_nothing_is_lost(turns: int, steps: list[Step])
                 act(world, *numbers)
         finally:
             world.close()
+
+
+def test_an_hour_that_another_proxy_was_asked_for_counts_though_the_clock_went_back(tmp_path: Path) -> None:
+    """Found by drawing: memory had the same conversation and the same time, and not the hour."""
+    steps: list[tuple[Any, ...]] = [
+        *((works, 5, 8, 6), (waits_long, 11, 2, 0), (works, 2, 4, 5), (forks, 6, 2, 3), (repeats, 9, 5, 1)),
+        *((begins, 10, 6, 6), (clock_goes_back, 9, 8, 1), (waits_long, 3, 10, 9), (forks, 11, 2, 5), (frees, 8, 6, 0)),
+        *((reads_back, 3, 8, 11), (clock_goes_back, 10, 5, 4), (repeats, 8, 5, 1), (frees, 0, 5, 2)),
+        *((repeats, 9, 4, 0), (reads_back, 11, 3, 4), (ends_late, 6, 11, 11), (asks_for_an_hour, 8, 0, 10)),
+        *((reads_back, 7, 2, 1), (works, 1, 1, 10), (repeats, 0, 2, 5), (works, 5, 7, 3), (waits_little, 6, 2, 11)),
+        *((waits_little, 9, 9, 7), (waits_long, 4, 8, 2), (asks, 9, 7, 7), (reads_back, 7, 2, 5)),
+    ]
+    world = World(tmp_path / "state" / "conversations.sqlite3")
+    world.start(4)
+    try:
+        for act, *numbers in steps:
+            act(world, *numbers)
+    finally:
+        world.close()

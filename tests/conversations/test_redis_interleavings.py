@@ -57,7 +57,7 @@ class ServedWorld(World):
         super().close()
 
 
-@settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(turns=st.integers(0, 5), steps=st.lists(STEPS, min_size=12, max_size=36))
 def test_what_is_cached_stays_and_nothing_is_lost(redis_server: RedisServer, turns: int, steps: list[Step]) -> None:
     world = ServedWorld(redis_server)
