@@ -120,12 +120,13 @@ class Launch:
         return wait_for(lambda: not list((self.root / "tmp").iterdir()) and not self.mitmdumps(), 15)
 
     def mitmdumps(self) -> list[int]:
-        """Of this launch, by what it was told in its environment; by no name."""
+        """Of this launch, by what it was told in its environment, without the process for much work; by no name."""
         marker = f"CLAUDE_FOUNDRY_SESSION={self.root / 'tmp'}".encode()
         found = []
         for entry in Path("/proc").glob("[0-9]*/environ"):
             with contextlib.suppress(OSError):
-                if marker in entry.read_bytes():
+                for_much_work = b"engine_process" in (entry.parent / "cmdline").read_bytes()
+                if marker in entry.read_bytes() and not for_much_work:
                     found.append(int(entry.parent.name))
         return found
 
