@@ -8,11 +8,12 @@ locked, full or corrupt costs savings and no request.
 from conversations.conversations import Conversations, Decision, Sent, Standing
 from conversations.failsafe_store import FailsafeStore
 from conversations.memory_store import MemoryStore
-from conversations.plan import Rewriting, Terms
+from conversations.plan import LONG_WINDOW, Rewriting, Terms
 from conversations.redis_store import RedisStore
 from conversations.sqlite_store import SQLiteStore
 
 __all__ = [
+    "LONG_WINDOW",
     "Conversations",
     "Decision",
     "FailsafeStore",

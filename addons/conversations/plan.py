@@ -14,7 +14,10 @@ from compression_engine import Place, Policy, Prompt, Setting
 from conversations.branch import Branch, Cache, Found, new_id
 from conversations.prompt_cache import is_cold
 
-__all__ = ["Rewriting", "Terms", "plan"]
+__all__ = ["LONG_WINDOW", "Rewriting", "Terms", "plan"]
+
+LONG_WINDOW = 1_000_000
+"""The long context window of Claude models, in tokens."""
 
 # What is set aside stays in the client's transcript, which must not outgrow the model's window: past this share of it
 # nothing more is set aside. Bytes of a body a token: what source code in JSON measures with the 4.5 and 4.6 models.
@@ -36,8 +39,8 @@ class Terms:
     """What the user wants, and what else is known of the request.
 
     `lifetime` of the prompt cache in seconds, None: as each request asks. `window` of the model in tokens, the least
-    that it may have; `widest` is the most, where that is more. `work` is as in a policy. `holdout` is the share of
-    sessions to be left alone, `session` the client's id of this one, if it has one.
+    that it may have unless the body asks for the long one; `widest` is the most, where that is more. `work` is as in a
+    policy. `holdout` is the share of sessions to be left alone, `session` the client's id of this one, if it has one.
     """
 
     rewriting: Rewriting
@@ -55,7 +58,7 @@ class Terms:
 
     def fills(self, prompt: Prompt) -> bool:
         """Whether the request, as the client wrote it, takes so much of the window that no more is to be set aside."""
-        return len(prompt.body) > _MOST_OF_WINDOW * self.window * _BYTES_A_TOKEN
+        return len(prompt.body) > _MOST_OF_WINDOW * self._window(prompt) * _BYTES_A_TOKEN
 
     def policy(self, raw: tuple[tuple[int, int], ...] = (), aside: tuple[Place, ...] = ()) -> Policy:
         """A new one."""
@@ -63,7 +66,10 @@ class Terms:
 
     def outgrows(self, prompt: Prompt) -> bool:
         """Whether the request, as the client wrote it, is more than the model can read."""
-        return len(prompt.body) > max(self.window, self.widest) * _BYTES_A_TOKEN
+        return len(prompt.body) > max(self._window(prompt), self.widest) * _BYTES_A_TOKEN
+
+    def _window(self, prompt: Prompt) -> int:
+        return LONG_WINDOW if prompt.request.asks_long_window else self.window
 
     def leaves_alone(self, prompt: Prompt) -> bool:
         """Whether a conversation that begins like this is one of the holdout: of one session all are, or none."""

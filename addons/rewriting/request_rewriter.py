@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,6 +12,7 @@ from mitmproxy.http import Request
 from compression_engine import Engine, Outcome, Setting, WireFormat
 from configuring.foundry_options import Mode, Settings
 from conversations import (
+    LONG_WINDOW,
     Conversations,
     Decision,
     FailsafeStore,
@@ -22,13 +22,13 @@ from conversations import (
     Sent,
     SQLiteStore,
     Terms,
+    steady_clock,
 )
 from host_rules import Endpoint
 from notices import Notices
 from outcomes import OFF
 from rewriting.engine_process import EngineProcess
 from rewriting.engine_worker import EngineWorker
-from rewriting.request_content import TooLargeError, content_of
 from rewriting.treatment import Treatment, treat
 
 __all__ = ["SETTLE_SECONDS", "STATE_FILE", "RequestRewriter"]
@@ -45,11 +45,9 @@ _REWRITING = {
     Mode.LOSSLESS: Rewriting.LOSSLESS,
     Mode.BALANCED: Rewriting.SET_ASIDE,
 }
-# The context windows of Claude models, in tokens; the long one is asked for with a beta header, on Bedrock in the body.
-_WINDOW, _LONG_WINDOW = 200_000, 1_000_000
+# The context window of Claude models, in tokens; the long one is asked for with a beta header.
+_WINDOW = 200_000
 _ASKS_LONG_WINDOW = "context-1m"
-_BETAS_IN_BODY = b'"anthropic_beta"'  # within a text the quotes are escaped
-_ASKS_LONG_WINDOW_THERE = re.compile(rb'\s*:\s*\[[^\]\\]*"context-1m')
 # Those of OpenAI's models from GPT-4o to GPT-4.1 and GPT-5.4: the name of a deployment does not tell which it is.
 _LEAST_OF_OPENAI, _MOST_OF_OPENAI = 128_000, 1_050_000
 
@@ -57,16 +55,15 @@ _LEAST_OF_OPENAI, _MOST_OF_OPENAI = 128_000, 1_050_000
 class RequestRewriter:
     """What the requests of one process share. `clock`, for tests: seconds since 1970."""
 
-    def __init__(self, settings: Settings, notices: Notices, clock: Callable[[], float] | None = None) -> None:
-        self._clock = {"clock": clock} if clock else {}
+    def __init__(self, settings: Settings, notices: Notices, clock: Callable[[], float] = steady_clock.now) -> None:
+        self._clock = clock
         self._settings = settings
         self._notices = notices
         self._engine = self._new_engine()
         self._conversations = self._new_conversations()
         self._answered: dict[str, Sent] = {}  # by prompt cache: the last request that was answered
-        self._observed = Conversations(
-            MemoryStore(), **self._clock
-        )  # what would have become of those that are only looked at
+        # What would have become of those that are only looked at.
+        self._observed = Conversations(MemoryStore(), clock)
 
     def apply(self, settings: Settings) -> None:
         """Go by other settings from now on."""
@@ -139,23 +136,12 @@ class RequestRewriter:
         folder, url = self._settings.state_dir, self._settings.state_url
         shared = SQLiteStore(folder / STATE_FILE) if url is None else RedisStore(url)
         store = FailsafeStore(shared, lambda reason: self._notices.state_unusable(url or folder, reason))
-        return Conversations(store, **self._clock)
+        return Conversations(store, self._clock)
 
 
 def _windows(request: Request, endpoint: Endpoint) -> tuple[int, int]:
-    """The least and the most tokens that the model of a request may be able to read."""
+    """The least and the most tokens that the model of a request may be able to read, as far as its headers tell."""
     if endpoint.wire_format is not WireFormat.ANTHROPIC_MESSAGES:
         return _LEAST_OF_OPENAI, _MOST_OF_OPENAI
-    window = _LONG_WINDOW if _asks_long_window(request) else _WINDOW
+    window = LONG_WINDOW if _ASKS_LONG_WINDOW in request.headers.get("anthropic-beta", "") else _WINDOW
     return window, window
-
-
-def _asks_long_window(request: Request) -> bool:
-    if _ASKS_LONG_WINDOW in request.headers.get("anthropic-beta", ""):
-        return True
-    try:
-        body = content_of(request) or b""
-    except (TooLargeError, ValueError):
-        return False  # nobody will look into it
-    place = body.find(_BETAS_IN_BODY)
-    return place >= 0 and _ASKS_LONG_WINDOW_THERE.match(body, place + len(_BETAS_IN_BODY)) is not None

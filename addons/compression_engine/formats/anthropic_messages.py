@@ -27,6 +27,8 @@ __all__ = ["canonical", "is_answer", "is_marked", "parse", "read"]
 # What is cached in front of the messages: a change in it is a new prompt cache. Claude Code's billing line is left out,
 # as the service does. Observed in requests of Claude Code 2.1.197: it is the whole text of the first block.
 _HEAD = ("model", "tools", "system")
+# The beta of the long window stands in a header, on Bedrock in the body.
+_LONG_WINDOW = b'"context-1m'
 _BILLING = re.compile(rb'\{"type":"text","text":"x-anthropic-billing-header:[^"\\]*"\},?')
 
 _PLAIN_TEXT = re.compile(rb'\{"role":"(user|assistant|system)","content":("[^"\\]*+(?:\\.[^"\\]*+)*+")\}', re.DOTALL)
@@ -44,6 +46,7 @@ def read(body: bytes) -> Request:
         head=_head(body, fields),
         can_read_files=can_read_files(member(body, fields, "tools")),
         model=string(body, fields.get("model")) or "",
+        asks_long_window=_LONG_WINDOW in member(body, fields, "anthropic_beta"),
     )
 
 

@@ -61,6 +61,7 @@ class Request(NamedTuple):
     `head` stands for what the service caches in front of the messages, and `keeps` is for how many seconds it keeps
     that, as the body asks. `can_read_files` says whether the tools can be asked for a file, `drops_old_results` whether
     the service drops old tool results before the model reads them. `model` is the name of the deployment.
+    `asks_long_window`: the body asks for the model's long context window, as on Bedrock.
     """
 
     messages: tuple[Span, ...]
@@ -69,3 +70,4 @@ class Request(NamedTuple):
     can_read_files: bool = False
     model: str = ""
     keeps: float = 300.0
+    asks_long_window: bool = False
