@@ -122,13 +122,10 @@ class Engine:
 
     def leaves_alone(self, prompt: Prompt, policy: Policy) -> bool:
         """Whether it can be told at a glance that `write` would change nothing: all results go out as they are."""
-        match policy.raw:
-            case ((0, end),) if not policy.aside:
-                pass
-            case _:
-                return False
+        if policy.aside or not policy.raw_beginning:
+            return False
         try:
-            return not any(prompt.wire.parse(form).results for _, form, _ in prompt.messages(end))
+            return not any(prompt.wire.parse(form).results for _, form, _ in prompt.messages(policy.raw_beginning))
         except NotUnderstood:
             return False
 

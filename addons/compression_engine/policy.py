@@ -35,6 +35,11 @@ class Policy(NamedTuple):
     rules: int = RULES_VERSION
     work: int = 8_000_000
 
+    @property
+    def raw_beginning(self) -> int:
+        """How many of the first messages go out as the client sent them, one behind the other."""
+        return self.raw[0][1] if self.raw and not self.raw[0][0] else 0
+
     def is_raw(self, message: int) -> bool:
         """Whether the results of this message go out as the client sent them."""
         return any(first <= message < end for first, end in self.raw)

@@ -179,7 +179,7 @@ def _standing(branch: Branch, found: Found | None, elsewhere: Found | None, term
 
 def _is_ours(found: Found) -> bool:
     """Whether any of the messages that are known to have gone out may have gone out rewritten."""
-    return found.branch.policy.up_to(found.known).raw != ((0, found.known),)
+    return found.branch.policy.raw_beginning < found.known
 
 
 def _is_next(prompt: Prompt, found: Found) -> bool:
@@ -223,7 +223,7 @@ class Decision:
         policy, self.sent, self.standing = self.conversations.decide(prompt, self.terms, self._last)
         if self._goes_raw:
             self.conversations.went_raw(prompt, self.sent)
-        is_raw = policy.raw == ((0, prompt.count),)
+        is_raw = policy.raw_beginning == prompt.count
         if self.is_measured and self.observed is not None and is_raw and not self.standing.holdout:
             # It goes out as it came. What would have been done is played through beside it.
             return self.observed.decide(prompt, self.terms.as_if_sent())[0]

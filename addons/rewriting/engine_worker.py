@@ -93,10 +93,8 @@ class EngineWorker:
         quick = _caught(self._engine.rewrite_if_quick, body, wire_format, decide, decide.is_routine, QUICK_BYTES)
         result = quick if quick is not None else await self._on_a_thread(body, wire_format, decide)
         if isinstance(result, EngineFailure) or result.outcome is Outcome.STOPPED:
-            await asyncio.wait(
-                [asyncio.wrap_future(self._note(partial(self._went_raw, body, wire_format, decide)))],
-                timeout=_NOTED_WITHIN,
-            )
+            noted = self.later(partial(self._went_raw, body, wire_format, decide))
+            await asyncio.wait([asyncio.wrap_future(noted)], timeout=_NOTED_WITHIN)
         return result
 
     def _went_raw(self, body: bytes, wire_format: WireFormat, decide: Decider) -> None:
@@ -157,11 +155,8 @@ class EngineWorker:
         while len(self._told) > _MOST_TOLD:
             self._told.popitem(last=False)
 
-    def later(self, act: Callable[[], object]) -> None:
-        """Write something down, in order; nothing comes back of it."""
-        self._note(act)
-
-    def _note(self, act: Callable[[], object]) -> Future[object]:
+    def later(self, act: Callable[[], object]) -> Future[object]:
+        """Write something down, in order. What comes of it comes whatever happens: an EngineFailure if need be."""
         try:
             return self._noting.submit(_caught, act)
         except RuntimeError:  # closed

@@ -20,6 +20,7 @@ from compression_engine.formats.values import (
     digest_of,
     elements_within,
     is_array,
+    is_object,
     member,
     members_within,
     string,
@@ -89,7 +90,7 @@ def _calls(message: bytes, fields: dict[str, Span]) -> list[ToolCall]:
 
 def _old_call(message: bytes, fields: dict[str, Span]) -> list[ToolCall]:
     call = fields.get("function_call")
-    if call is None or not message.startswith(b"{", call.start):
+    if call is None or not is_object(message, call):
         return []
     function = members_within(message, call)
     return [openai.call(message, function, _old_id(string(message, function.get("name"))))]

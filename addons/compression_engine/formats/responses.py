@@ -18,6 +18,7 @@ from compression_engine.formats.values import (
     digest_of,
     elements_within,
     is_array,
+    is_object,
     is_string,
     member,
     members_within,
@@ -111,7 +112,7 @@ def _failed(message: bytes, output: Span | None) -> bool:
         return False
     for part in elements_within(message, output):
         outcome = members_within(message, part).get("outcome")
-        if outcome is not None and message.startswith(b"{", outcome.start):
+        if outcome is not None and is_object(message, outcome):
             fields = members_within(message, outcome)
             code = member(message, fields, "exit_code")
             if code not in (b"", b"0", b"null") or string(message, fields.get("type")) == "timeout":
@@ -122,7 +123,7 @@ def _failed(message: bytes, output: Span | None) -> bool:
 def _action(message: bytes, fields: dict[str, Span]) -> bytes:
     """What a call of the shell asks for: a command in words, or a list of commands, of which a single one is told."""
     action = fields.get("action")
-    if action is None or not message.startswith(b"{", action.start):
+    if action is None or not is_object(message, action):
         return b""
     asked = members_within(message, action).get("commands")
     if asked is None or not is_array(message, asked):

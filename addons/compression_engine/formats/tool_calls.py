@@ -14,7 +14,7 @@ import msgspec
 
 from compression_engine.body import NotUnderstood, Span, elements, members
 from compression_engine.formats.message import FileRange, ToolCall
-from compression_engine.formats.values import is_string, string
+from compression_engine.formats.values import is_array, is_string, string
 
 __all__ = ["call_of", "can_read_files"]
 
@@ -95,7 +95,7 @@ class _Inputs(NamedTuple):
     def _words(self) -> str | None:
         for name in _COMMANDS:
             span = self.spans.get(name)
-            if span is None or not self.json.startswith(b"[", span.start):
+            if span is None or not is_array(self.json, span):
                 continue
             value = self.json[span.start : span.end]
             given = elements(value)

@@ -7,7 +7,17 @@ from collections.abc import Iterable, Mapping
 
 from compression_engine.body import Span, decode_string, elements, members
 
-__all__ = ["digest_of", "elements_within", "is_array", "is_string", "member", "members_within", "string", "texts_of"]
+__all__ = [
+    "digest_of",
+    "elements_within",
+    "is_array",
+    "is_object",
+    "is_string",
+    "member",
+    "members_within",
+    "string",
+    "texts_of",
+]
 
 
 def members_within(text: bytes, value: Span) -> dict[str, Span]:
@@ -23,6 +33,11 @@ def elements_within(text: bytes, value: Span) -> list[Span]:
 def is_array(text: bytes, value: Span | None) -> bool:
     """Whether there is a value, and it is an array."""
     return value is not None and text.startswith(b"[", value.start)
+
+
+def is_object(text: bytes, value: Span | None) -> bool:
+    """Whether there is a value, and it is an object."""
+    return value is not None and text.startswith(b"{", value.start)
 
 
 def is_string(text: bytes, value: Span | None) -> bool:
