@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import IO
 
 from doctor_checks import proxy
+from free_port import free_port
 from launcher.errors import LauncherError
 from launcher.proxy_process import START_LIMIT
 from service_units.description import Service
@@ -45,7 +46,7 @@ def try_out(service: Service, environment: Mapping[str, str]) -> None:
 
     Raises LauncherError with the first thing that it found wrong if the addon does not answer.
     """
-    port = _free_port()
+    port = free_port()
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [*service.arguments_with(port), "--quiet"],
@@ -78,12 +79,6 @@ def is_taken(port: int) -> bool:
         except OSError:
             return True
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _first_words(log: IO[bytes]) -> str:

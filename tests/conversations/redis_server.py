@@ -16,6 +16,7 @@ from typing import Self
 import pytest
 
 from configuring.state_url import StateUrl, read_state_url
+from free_port import free_port
 
 __all__ = ["NEEDS_REDIS", "RedisServer"]
 
@@ -37,9 +38,7 @@ class RedisServer:
         # A socket's path must be short, whatever the tests' own folder is called.
         self._folder = tempfile.TemporaryDirectory(prefix="fc-redis-")
         self.socket = Path(self._folder.name) / "s"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.start()
         return self
 

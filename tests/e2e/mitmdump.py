@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from free_port import free_port
 
 __all__ = ["ADDON", "TRUST", "Mitmdump", "free_port", "inherited", "wait_for"]
 
@@ -25,13 +26,6 @@ TRUST = ("NODE_EXTRA_CA_CERTS", "SSL_CERT", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDL
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _NOT_INHERITED = ("ANTHROPIC", "CLAUDE", "FOUNDRY_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-
-
-def free_port() -> int:
-    """A port on loopback on which nobody listened a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> bool:

@@ -17,6 +17,8 @@ from typing import Self
 
 from mitmproxy.certs import CertStore
 
+from free_port import free_port
+
 __all__ = ["HOST", "Client", "Proxy", "started"]
 
 HOST = "made-up-resource.services.ai.azure.com"
@@ -133,7 +135,7 @@ def _mitmdump(name: str, folder: Path, origin: str, options: Mapping[str, str]) 
         CertStore.create_store(home / "ca", "mitmproxy", 2048)
         given |= {"upstream_cert": "false", "http2": "false"}
         scripts += [_IDLE] if name == "idle" else []
-    port = _free_port()
+    port = free_port()
     command = [str(Path(sys.executable).with_name("mitmdump")), "-q", "--listen-host", "127.0.0.1", "-p", str(port)]
     for option, value in given.items():
         command += ["--set", f"{option}={value}"]
@@ -148,12 +150,6 @@ def _mitmdump(name: str, folder: Path, origin: str, options: Mapping[str, str]) 
     finally:
         process.terminate()
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
