@@ -54,24 +54,20 @@ def warm(proxies: Sequence[Proxy], size: int, requests: int, seed: int) -> list[
 
 def first_seen(proxies: Sequence[Proxy], size: int, requests: int, seed: int) -> list[Sample]:
     """Conversations that nobody has seen, with `size` characters of new results each: the most work there is."""
-
-    def body(number: int) -> bytes:
-        talk = Conversation(seed + number)
-        talk.ask_for(size)
-        return talk.body()
-
-    return _in_turn("first seen", proxies, [body(number) for number in range(requests)], 0)
+    bodies = [_filled(Conversation.ask_for, size, seed + number) for number in range(requests)]
+    return _in_turn("first seen", proxies, bodies, 0)
 
 
 def resumed(proxies: Sequence[Proxy], size: int, requests: int, seed: int) -> list[Sample]:
     """Conversations with a history that went past the proxy: it may be in the cache, so it goes out as it is."""
+    bodies = [_filled(Conversation.grow, size, seed + number) for number in range(requests)]
+    return _in_turn("resumed", proxies, bodies, 0)
 
-    def body(number: int) -> bytes:
-        talk = Conversation(seed + number)
-        talk.grow(size)
-        return talk.body()
 
-    return _in_turn("resumed", proxies, [body(number) for number in range(requests)], 0)
+def _filled(fill: Callable[[Conversation, int], None], size: int, seed: int) -> bytes:
+    talk = Conversation(seed)
+    fill(talk, size)
+    return talk.body()
 
 
 def _in_turn(kind: str, proxies: Sequence[Proxy], bodies: Sequence[bytes], before: int) -> list[Sample]:
@@ -93,9 +89,7 @@ def streams(proxies: Sequence[Proxy], size: int, rounds: int, seed: int) -> list
     times: dict[str, list[float]] = {proxy.name: [] for proxy in proxies}
     sent = 0
     for number in range(rounds):
-        talk = Conversation(seed + number)
-        talk.ask_for(size)
-        large = talk.body()
+        large = _filled(Conversation.ask_for, size, seed + number)
         sent = len(large)
         for proxy in proxies:
             times[proxy.name] += _delays_beside(proxy, large)
@@ -103,15 +97,12 @@ def streams(proxies: Sequence[Proxy], size: int, rounds: int, seed: int) -> list
 
 
 def _delays_beside(proxy: Proxy, large: bytes) -> list[float]:
-    talk = Conversation(0)
-    asks = talk.body().removesuffix(b"}") + b',"stream":true}'
+    asks = Conversation(0).body().removesuffix(b"}") + b',"stream":true}'
     with Client(proxy) as listening, Client(proxy) as other:
-        is_over = threading.Event()
 
         def send() -> None:
             time.sleep(_BEFORE_SECONDS)
             other.seconds(large)
-            is_over.set()
 
         sender = threading.Thread(target=send)
         sender.start()
