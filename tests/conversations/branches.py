@@ -6,7 +6,9 @@ import hashlib
 from typing import Any
 
 from compression_engine import Place, Policy
-from conversations.branch import Branch, Cache
+from conversations import FailsafeStore
+from conversations.branch import Branch, Cache, Found
+from conversations.failsafe_store import SharedStore
 
 HEAD = b"head"
 OTHER_HEAD = b"other head"
@@ -21,6 +23,17 @@ def digests(count: int, path: str = "") -> list[bytes]:
 def branch(branch_id: str = "b", **fields: Any) -> Branch:
     usual: dict[str, Any] = {"head": HEAD, "count": 3, "cache": Cache("c", asked=(10.0,)), "policy": POLICY}
     return Branch(branch_id, **(usual | fields))
+
+
+class Remembering:
+    """What a proxy remembers in what it shares with others and in memory, with what it reported."""
+
+    def __init__(self, shared: SharedStore, clock: Clock) -> None:
+        self.reports: list[str] = []
+        self.store = FailsafeStore(shared, self.reports.append, clock)
+
+    def known(self, count: int = 7) -> Found | None:
+        return self.store.find(digests(count), HEAD)
 
 
 class Clock:

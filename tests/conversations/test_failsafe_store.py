@@ -13,7 +13,7 @@ import pytest
 
 from conversations import FailsafeStore, SQLiteStore
 from conversations.branch import Cache, Found
-from tests.conversations.branches import HEAD, Clock, branch, digests
+from tests.conversations.branches import HEAD, Clock, Remembering, branch, digests
 
 FIRST = branch(cache=Cache("c", asked=(10.0,)))
 SECOND = branch(cache=Cache("c", asked=(10.0, 20.0)), count=5, version=1)
@@ -21,16 +21,10 @@ THIRD = branch(cache=Cache("c", asked=(10.0, 20.0, 30.0)), count=7, version=2)
 REST = 6.0
 
 
-class Proxy:
-    """A store, with what it reported."""
-
+class Proxy(Remembering):
     def __init__(self, path: Path, clock: Clock) -> None:
-        self.reports: list[str] = []
         self.file = SQLiteStore(path)
-        self.store = FailsafeStore(self.file, self.reports.append, clock)
-
-    def known(self, count: int = 7) -> Found | None:
-        return self.store.find(digests(count), HEAD)
+        super().__init__(self.file, clock)
 
 
 @pytest.fixture

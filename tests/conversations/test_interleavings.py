@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -122,17 +122,21 @@ UNUSUAL += [asks_for_an_hour, takes_another_model, goes_past, begins, clock_goes
 STEPS = st.builds(Step, st.sampled_from([*USUAL * 4, *UNUSUAL]), NUMBERS, NUMBERS, NUMBERS)
 
 
+def play(world: World, turns: int, steps: Iterable[tuple[Any, ...]]) -> None:
+    """Let `steps` happen in a world where a conversation has had some turns; the world checks the laws."""
+    world.start(turns)
+    try:
+        for act, *numbers in steps:
+            act(world, *numbers)
+    finally:
+        world.close()
+
+
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 5), st.lists(STEPS, min_size=12, max_size=36))
 def test_what_is_cached_stays_and_nothing_is_lost(turns: int, steps: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        world = World(Path(directory) / "state" / "conversations.sqlite3")
-        world.start(turns)
-        try:
-            for act, *numbers in steps:
-                act(world, *numbers)
-        finally:
-            world.close()
+        play(World(Path(directory) / "state" / "conversations.sqlite3"), turns, steps)
 
 
 def test_an_hour_that_another_proxy_was_asked_for_counts_though_the_clock_went_back(tmp_path: Path) -> None:
@@ -145,10 +149,4 @@ def test_an_hour_that_another_proxy_was_asked_for_counts_though_the_clock_went_b
         *((reads_back, 7, 2, 1), (works, 1, 1, 10), (repeats, 0, 2, 5), (works, 5, 7, 3), (waits_little, 6, 2, 11)),
         *((waits_little, 9, 9, 7), (waits_long, 4, 8, 2), (asks, 9, 7, 7), (reads_back, 7, 2, 5)),
     ]
-    world = World(tmp_path / "state" / "conversations.sqlite3")
-    world.start(4)
-    try:
-        for act, *numbers in steps:
-            act(world, *numbers)
-    finally:
-        world.close()
+    play(World(tmp_path / "state" / "conversations.sqlite3"), 4, steps)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from conversations import FailsafeStore, RedisStore
 from tests.conversations.redis_server import NEEDS_REDIS, RedisServer
-from tests.conversations.test_interleavings import STEPS, Step
+from tests.conversations.test_interleavings import STEPS, Step, play
 from tests.conversations.world import World
 
 pytestmark = [pytest.mark.slow, NEEDS_REDIS]
@@ -60,10 +60,4 @@ class ServedWorld(World):
 @settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(turns=st.integers(0, 5), steps=st.lists(STEPS, min_size=12, max_size=36))
 def test_what_is_cached_stays_and_nothing_is_lost(redis_server: RedisServer, turns: int, steps: list[Step]) -> None:
-    world = ServedWorld(redis_server)
-    world.start(turns)
-    try:
-        for act, *numbers in steps:
-            act(world, *numbers)
-    finally:
-        world.close()
+    play(ServedWorld(redis_server), turns, steps)

@@ -26,7 +26,7 @@ from host_rules import Endpoint
 from notices import Notices
 from rewriting.request_rewriter import STATE_FILE, RequestRewriter
 from tests.compression_engine.bodies import READ, body, numbered, source_lines, turns
-from tests.conversations.branches import HEAD, OTHER_HEAD, Clock, branch, digests
+from tests.conversations.branches import HEAD, OTHER_HEAD, Clock, Remembering, branch, digests
 from tests.conversations.redis_server import NEEDS_REDIS, RedisServer
 from tests.e2e.mitmdump import free_port, wait_for
 
@@ -244,16 +244,10 @@ def test_what_another_version_wrote_is_as_good_as_nothing(content: bytes, store:
 # What it may do
 
 
-class Proxy:
-    """A store that goes on in memory, with what it reported."""
-
+class Proxy(Remembering):
     def __init__(self, url: StateUrl, clock: Clock) -> None:
-        self.reports: list[str] = []
         self.shared = RedisStore(url)
-        self.store = FailsafeStore(self.shared, self.reports.append, clock)
-
-    def known(self, count: int = 7) -> Found | None:
-        return self.store.find(digests(count), HEAD)
+        super().__init__(self.shared, clock)
 
 
 @contextmanager

@@ -1,21 +1,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from compression_engine import (
     SET_ASIDE,
-    Decide,
-    Elsewhere,
     Engine,
-    Policy,
     Rewrite,
     Setting,
-    WireFormat,
     set_aside,
     tokens,
 )
@@ -31,16 +28,9 @@ class RecordingEngine(Engine):
         super().__init__()
         self.bodies: list[bytes] = []
 
-    def rewrite(
-        self,
-        body: bytes,
-        wire_format: WireFormat,
-        decide: Decide = lambda _: Policy(),
-        goes_on: Callable[[], bool] = lambda: True,
-        elsewhere: Elsewhere = lambda _prompt, _policy: None,
-    ) -> Rewrite:
+    def rewrite(self, body: bytes, *others: Any, **named: Any) -> Rewrite:
         self.bodies.append(body)
-        return super().rewrite(body, wire_format, decide, goes_on, elsewhere)
+        return super().rewrite(body, *others, **named)
 
 
 LOSSLESS = Terms(Rewriting.LOSSLESS)

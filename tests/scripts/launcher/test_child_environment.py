@@ -15,19 +15,9 @@ from launcher.child_environment import (
 from launcher.client_settings import ClientSettings
 from launcher.errors import LauncherError
 from launcher.no_proxy import NoProxy
+from tests.scripts.launcher.certificates import pem
 
 NOTHING_DROPPED = NoProxy("localhost", ())
-
-
-def pem(name: str) -> str:
-    return f"-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n"
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    file = tmp_path / "ours.pem"
-    file.write_text(pem("ours"))
-    return file
 
 
 @pytest.fixture

@@ -8,22 +8,12 @@ from hypothesis import strategies as st
 
 from launcher import trust
 from launcher.durable_trust import folder, given, refresh, write
-
-
-def pem(text: str) -> str:
-    return f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"
+from tests.scripts.launcher.certificates import pem
 
 
 @pytest.fixture(autouse=True)
 def _system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trust, "system", lambda _: pem("system").encode())
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    file = tmp_path / "ours.pem"
-    file.write_text(pem("ours"))
-    return file
 
 
 @pytest.fixture
