@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from compression_engine.body import NotUnderstood, Span, Splice, members, splice
 from compression_engine.formats.values import elements_within, is_array, members_within
 
@@ -18,14 +20,16 @@ def without_marks(message: bytes) -> bytes:
     if _MARKED not in message:
         return message
     try:
-        content = members(message).get("content")
-        cuts = _cut(message, Span(0, len(message)))
+        fields = members(message)
+        cuts = _cut(fields)
+        content = fields.get("content")
         for block in elements_within(message, content) if content and is_array(message, content) else ():
-            inner = members_within(message, block).get("content")
+            fields = members_within(message, block)
+            inner = fields.get("content")
             if inner is not None and is_array(message, inner):
                 for nested in elements_within(message, inner):
-                    cuts += _cut(message, nested)
-            cuts += _cut(message, block)
+                    cuts += _cut(members_within(message, nested))
+            cuts += _cut(fields)
     except NotUnderstood:
         return message
     return splice(message, sorted(cuts)) if cuts else message
@@ -36,13 +40,10 @@ def is_marked(message: bytes) -> bool:
     return without_marks(message) is not message
 
 
-def _cut(message: bytes, block: Span) -> list[Splice]:
-    """What takes `cache_control` out of a block in which it is not the first member."""
-    text = message[block.start : block.end]
-    if _MARKED not in text:
-        return []
+def _cut(fields: Mapping[str, Span]) -> list[Splice]:
+    """What takes `cache_control` out of an object with these members, of which it is not the first."""
     previous = None
-    for key, value in members_within(message, block).items():
+    for key, value in fields.items():
         if key == "cache_control" and previous is not None:
             return [Splice(previous, value.end, b"")]
         previous = value.end
