@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 from compression_engine import tokens
 
 __all__ = ["ResultChange"]
@@ -15,13 +17,14 @@ class ResultChange:
     after the request has gone, and the texts are let go.
     """
 
-    __slots__ = ("_after", "_before", "kind", "tool")
+    __slots__ = ("_after", "_before", "_counting", "kind", "tool")
 
     def __init__(self, kind: str, before: str | int, after: str | int, tool: str = "") -> None:
         self.kind = kind
         self.tool = tool
         self._before = before
         self._after = after
+        self._counting = Lock()  # who comes while another thread counts waits for it, instead of counting as well
 
     @property
     def is_counted(self) -> bool:
@@ -31,16 +34,18 @@ class ResultChange:
     @property
     def tokens_before(self) -> int:
         """Of the text as the client sent it."""
-        if isinstance(self._before, str):
-            self._before = tokens.count(self._before)
-        return self._before
+        with self._counting:
+            if isinstance(self._before, str):
+                self._before = tokens.count(self._before)
+            return self._before
 
     @property
     def tokens_after(self) -> int:
         """Of the text as it is sent."""
-        if isinstance(self._after, str):
-            self._after = tokens.count(self._after)
-        return self._after
+        with self._counting:
+            if isinstance(self._after, str):
+                self._after = tokens.count(self._after)
+            return self._after
 
     def by(self, tool: str) -> ResultChange:
         """The same, of a result of `tool`."""
