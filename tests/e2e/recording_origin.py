@@ -100,6 +100,7 @@ class RecordingOrigin:
 
 
 def _read(stream: BinaryIO) -> Received | None:
+    """The next request; None where the connection ends before it is whole, as servers do not answer half a request."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         line = stream.readline()
@@ -109,10 +110,13 @@ def _read(stream: BinaryIO) -> Received | None:
     received = Received(head.removesuffix(b"\r\n\r\n"), b"")
     headers = {name.lower(): value for name, value in received.headers}
     if "chunked" not in headers.get("transfer-encoding", ""):
-        return Received(received.head, stream.read(int(headers.get("content-length", "0"))))
+        length = int(headers.get("content-length", "0"))
+        body = stream.read(length)
+        return Received(received.head, body) if len(body) == length else None
     body = b""
-    while size := int(stream.readline(), 16):
-        body += stream.read(size)
+    while size := stream.readline():
+        if size.strip() == b"0":
+            return Received(received.head, body) if stream.readline() else None
+        body += stream.read(int(size, 16))
         stream.readline()
-    stream.readline()
-    return Received(received.head, body)
+    return None
