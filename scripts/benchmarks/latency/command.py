@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.latency import measures
@@ -35,13 +36,14 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--most", type=float, default=8, metavar="MB", help="the largest body (default: %(default)s)")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="write a plot of the times, too")
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of the addon")
+    parser.add_argument("--web", action="store_true", help="measure the memory of mitmweb instead of mitmdump")
     given = parser.parse_args(arguments)
     what = given.what or ["warm", "first-seen", "resumed", "stream", "throughput"]
     options = dict(one.split("=", 1) for one in given.set)
     sizes = [size for size in _SIZES if size <= given.most * _MB]
     with tempfile.TemporaryDirectory(prefix="foundry-bench-") as folder:
         if "memory" in what:
-            _memory(Path(folder), options)
+            _memory(Path(folder), "web" if given.web else "ours", options)
             what = [one for one in what if one != "memory"]
         if what:
             samples = _measure(Path(folder), what, sizes, given.requests, options)
@@ -90,6 +92,6 @@ def _shown_rates(samples: Iterable[Sample]) -> None:
         )
 
 
-def _memory(folder: Path, options: dict[str, str]) -> None:
-    with started(folder, "ours", options=options) as (proxy,):
-        measures.memory(proxy, _MB, 200, 5000, print)
+def _memory(folder: Path, name: str, options: dict[str, str]) -> None:
+    with started(folder, name, options=options) as (proxy,):
+        measures.memory(proxy, _MB, 200, 5000, partial(print, flush=True))

@@ -1,4 +1,4 @@
-"""The proxies that are compared, each a mitmdump of its own in front of one origin, and a client for them."""
+"""The proxies that are compared, each a process of its own in front of one origin, and a client for them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SENT = re.compile(rb"data: ([0-9.]+)")
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy that runs: `name` is "bare", "idle" (an addon that does nothing) or "ours"."""
+    """A proxy that runs: `name` is "bare", "idle" (an addon that does nothing), "ours", or "web" (ours in mitmweb)."""
 
     name: str
     port: int
@@ -107,7 +107,7 @@ class Client:
 
 @contextmanager
 def started(folder: Path, *names: str, options: Mapping[str, str]) -> Iterator[list[Proxy]]:
-    """Start the origin and the proxies with these names; `options` are for ours."""
+    """Start the origin and the proxies with these names; `options` are for those with the addon."""
     with ExitStack() as stack:
         origin = stack.enter_context(
             subprocess.Popen(
@@ -119,24 +119,28 @@ def started(folder: Path, *names: str, options: Mapping[str, str]) -> Iterator[l
         stack.callback(origin.terminate)
         assert origin.stdout  # noqa: S101 - asked for above
         port = origin.stdout.readline().decode().strip()
-        yield [stack.enter_context(_mitmdump(name, folder, port, options)) for name in names]
+        yield [stack.enter_context(_proxy(name, folder, port, options)) for name in names]
 
 
 @contextmanager
-def _mitmdump(name: str, folder: Path, origin: str, options: Mapping[str, str]) -> Iterator[Proxy]:
+def _proxy(name: str, folder: Path, origin: str, options: Mapping[str, str]) -> Iterator[Proxy]:
     home = folder / name
     home.mkdir()
     given = {"ssl_verify_upstream_trusted_ca": str(folder / "certificate.pem"), "confdir": str(home / "ca")}
     scripts = [_REDIRECT]
-    if name == "ours":
+    if name in ("ours", "web"):
         scripts.append(_ADDON)
         given |= {"foundry_state_dir": str(home / "state"), **options}
     else:
         CertStore.create_store(home / "ca", "mitmproxy", 2048)
         given |= {"upstream_cert": "false", "http2": "false"}
         scripts += [_IDLE] if name == "idle" else []
+    program = "mitmdump"
+    if name == "web":
+        program = "mitmweb"
+        given |= {"web_open_browser": "false", "web_port": str(free_port())}
     port = free_port()
-    command = [str(Path(sys.executable).with_name("mitmdump")), "-q", "--listen-host", "127.0.0.1", "-p", str(port)]
+    command = [str(Path(sys.executable).with_name(program)), "-q", "--listen-host", "127.0.0.1", "-p", str(port)]
     for option, value in given.items():
         command += ["--set", f"{option}={value}"]
     for script in scripts:
@@ -161,4 +165,4 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.05)
         else:
             return
-    raise SystemExit("bench: a mitmdump did not start")
+    raise SystemExit("bench: a proxy did not start")
