@@ -4,7 +4,7 @@ Imports no mitmproxy, does no I/O, reads no clock. See docs/architecture.md for 
 """
 
 from compression_engine.body import NotUnderstood
-from compression_engine.conversation import NO_RESULTS, SET_ASIDE, Counts
+from compression_engine.conversation import NO_RESULTS, SET_ASIDE, Conversation, Counts
 from compression_engine.engine import Decide, Elsewhere, Engine, Outcome, ResultChange, Rewrite, restore
 from compression_engine.formats import WireFormat
 from compression_engine.policy import RULES_VERSION, Place, Policy
@@ -15,6 +15,7 @@ __all__ = [
     "NO_RESULTS",
     "RULES_VERSION",
     "SET_ASIDE",
+    "Conversation",
     "Counts",
     "Decide",
     "Elsewhere",

@@ -29,6 +29,9 @@ _MOST_READ_AT_ONCE = 500_000
 # Which part of the memory holds the beginnings of recent bodies.
 _BEGINNINGS_SHARE = 0.25
 
+# A conversation with more than this share of an engine's memory would push out too many others of the next engine.
+_MOST_HANDED_OVER = 0.25
+
 
 class Outcome(StrEnum):
     """What became of a body."""
@@ -119,6 +122,33 @@ class Engine:
         """How many bytes of messages `write` would have to work on."""
         known = self._memory.known(policy, prompt.digests, may_refer=not prompt.request.drops_old_results)
         return sum(len(raw) for raw, _, _ in prompt.messages(known))
+
+    def remember(self, prompt: Prompt, policy: Policy, rewrite: Rewrite) -> None:
+        """Remember how far the body of `prompt`, of which another engine made `rewrite`, need not be read again."""
+        if prompt.count > 1 and prompt.spans and rewrite.last_message:
+            last = prompt.spans[-1]
+            behind = len(prompt.body) - last.end + len(rewrite.last_message)
+            sent = (rewrite.body[: len(rewrite.body) - behind],)
+            self._beginnings.add(_beginning(prompt, last, policy, sent), instead_of=prompt.beginning)
+
+    def hand_over(self, prompt: Prompt, policy: Policy, to: Callable[[Conversation], None]) -> None:
+        """Let `to` have what is known of the conversation of `prompt`, unless it would take much of another's memory.
+
+        It is the same object that this engine goes on with later, so `to` has to be done with it when it returns.
+        """
+        may_refer = not prompt.request.drops_old_results
+        conversation = self._memory.take(policy, prompt.digests, may_refer=may_refer)
+        if conversation is None:
+            return
+        try:
+            if conversation.size <= _MOST_HANDED_OVER * self._memory.limit:
+                to(conversation)
+        finally:
+            self._memory.put(conversation)
+
+    def adopt(self, conversation: Conversation) -> None:
+        """Go on with a conversation that another engine has handed over."""
+        self._memory.put(conversation)
 
     def leaves_alone(self, prompt: Prompt, policy: Policy) -> bool:
         """Whether it can be told at a glance that `write` would change nothing: all results go out as they are."""

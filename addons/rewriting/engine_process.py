@@ -3,9 +3,9 @@
 Python lets one thread at a time run, so that the event loop waits for its turn whenever another thread works. A
 process has its own turn, and the rewritten body depends on the body and the policy alone: it does not matter where it
 is made. The process holds nothing but what an engine remembers, gets lower priority than the proxy, and ends with it.
+What it knows of a conversation then is handed over, so that the next turns need not go to it.
 
-Both ends speak in frames: eight bytes of length, then a pickled tuple. They are the same program on two ends of a pipe
-that nobody else has.
+Both ends speak in pickled tuples. They are the same program on two ends of a pipe that nobody else has.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
 
-from compression_engine import Engine, Outcome, Policy, Rewrite, WireFormat, tokens
+from compression_engine import Conversation, Engine, NotUnderstood, Outcome, Policy, Rewrite, WireFormat, tokens
 
 __all__ = ["EngineProcess", "EngineProcessError", "serve"]
 
 _ADDONS = Path(__file__).resolve().parents[1]
-_LENGTH = 8
 _NICENESS = 5
 _THREADS = 2  # so that one long work does not hold up the next
 _ASK_SECONDS = 0.05  # how often is asked whether to go on
@@ -54,10 +54,14 @@ class EngineProcessError(Exception):
 
 
 class EngineProcess:
-    """The process, seen from the proxy. Several threads may use it at once, and none waits for a pipe."""
+    """The process, seen from the proxy. Several threads may use it at once, and none waits for a pipe.
 
-    def __init__(self, memory_bytes: int) -> None:
+    `adopt` gets the conversations that it hands over, on a thread of its own.
+    """
+
+    def __init__(self, memory_bytes: int, adopt: Callable[[Conversation], None] = lambda _: None) -> None:
         self._memory_bytes = memory_bytes
+        self._adopt = adopt
         self._lock = threading.Lock()
         self._running: _Running | None = None
         self._starts = 0
@@ -86,7 +90,7 @@ class EngineProcess:
                 )
             except OSError:
                 return
-            self._running = _Running(process)
+            self._running = _Running(process, self._adopt)
 
     def rewrite(self, body: bytes, wire_format: WireFormat, policy: Policy, goes_on: Callable[[], bool]) -> Rewrite:
         """As `Engine.rewrite`, elsewhere; waits for it. Raises EngineProcessError.
@@ -149,8 +153,9 @@ class _Running:
     So whoever gives it work, or ends it, never waits for a pipe that a stopped process does not empty.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], adopt: Callable[[Conversation], None]) -> None:
         self.process = process
+        self._adopt = adopt
         self.is_ready = False
         self.has_ended = False
         self.ran_for = 0.0  # seconds, once it has ended
@@ -224,7 +229,10 @@ class _Running:
         with contextlib.suppress(OSError):
             pipe.close()
 
-    def _hear(self, number: int | None, answer: Rewrite | str | None) -> None:
+    def _hear(self, number: int | None, answer: _Answer) -> None:
+        if isinstance(answer, Conversation):
+            self._adopt(answer)
+            return
         with self._lock:
             self._heard_at = time.monotonic()
             if number is None:
@@ -237,6 +245,11 @@ class _Running:
             work = self._work.pop(number, None)
         if work is not None:
             _resolve(work.future, answer)
+
+
+type _Answer = Rewrite | Conversation | str | None
+"""What came of the work; what was handed over after it; what was raised; that it has arrived, or, without a number,
+that the process is ready."""
 
 
 def _resolve(future: Future[Rewrite], answer: Rewrite | str) -> None:
@@ -257,15 +270,22 @@ def serve(memory_bytes: int) -> None:
     stops: dict[int, threading.Event] = {}
     writing = threading.Lock()
 
-    def say(number: int | None, answer: Rewrite | str | None) -> None:
+    def say(number: int | None, answer: _Answer) -> None:
+        message = pickle.dumps((number, answer), pickle.HIGHEST_PROTOCOL)  # before the others have to wait
         with writing, contextlib.suppress(OSError):
-            _write(answers, (number, answer))
+            answers.write(message)
+            answers.flush()
 
     def work(number: int, body: bytes, wire_format: str, policy: Policy) -> None:
         stop = stops[number]
         try:
-            rewrite = engine.rewrite(body, WireFormat(wire_format), lambda _: policy, lambda: not stop.is_set())
+            prompt = engine.read(body, WireFormat(wire_format))
+            rewrite = engine.write(prompt, policy, lambda: not stop.is_set())
             say(number, replace(rewrite, body=b"") if rewrite.body is body else rewrite)
+            if rewrite.outcome is not Outcome.STOPPED:
+                engine.hand_over(prompt, policy, partial(say, number))
+        except NotUnderstood:
+            say(number, Rewrite(b"", Outcome.NOT_UNDERSTOOD))
         except BaseException as error:  # noqa: BLE001 - native code panics outside Exception
             say(number, type(error).__name__)
         finally:
@@ -287,15 +307,11 @@ def serve(memory_bytes: int) -> None:
 
 
 def _write(pipe: IO[bytes], message: tuple[Any, ...]) -> None:
-    frame = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    pipe.write(len(frame).to_bytes(_LENGTH))
-    pipe.write(frame)
+    pickle.dump(message, pipe, pickle.HIGHEST_PROTOCOL)
     pipe.flush()
 
 
 def _read(pipe: IO[bytes]) -> tuple[Any, ...]:
-    """The next message. Raises EOFError."""
-    length = pipe.read(_LENGTH)
-    frame = pipe.read(int.from_bytes(length)) if len(length) == _LENGTH else b""
-    message: tuple[Any, ...] = pickle.loads(frame)  # noqa: S301 - from ourselves; EOFError where there is none
+    """The next message, taken from the pipe piece by piece, so that other threads get their turn. Raises EOFError."""
+    message: tuple[Any, ...] = pickle.load(pipe)  # noqa: S301 - from ourselves
     return message

@@ -30,7 +30,7 @@ QUICK_BYTES = 12_000
 """New work up to this size is done at once, on the event loop: sooner done than handed over, and in a few ms."""
 
 HEAVY_BYTES = 100_000
-"""New work from this size on is done in the process, if it runs: a tenth of a second of Python."""
+"""New work from this size on is done in the process, if it runs: some hundredths of a second of Python."""
 
 # They share one interpreter, so more would be no faster; some of them only wait for the process.
 _THREADS = 4
@@ -144,8 +144,10 @@ class EngineWorker:
             if not is_known and self._engine.leaves_alone(prompt, policy):
                 # It goes out as it is, so nobody has to wait; the next request finds that the work is done.
                 process.learn(prompt.body, wire_format, policy)
-                return self._engine.unchanged(prompt)
-            rewrite = process.rewrite(prompt.body, wire_format, policy, goes_on)
+                rewrite = self._engine.unchanged(prompt)
+            else:
+                rewrite = process.rewrite(prompt.body, wire_format, policy, goes_on)
+            self._engine.remember(prompt, policy, rewrite)
             return rewrite if rewrite.model else replace(rewrite, model=prompt.request.model)
         except EngineProcessError:
             return None  # killed, or closed: the work is done here, or a prompt cache would break

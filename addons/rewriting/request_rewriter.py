@@ -130,7 +130,8 @@ class RequestRewriter:
 
     def _new_engine(self) -> EngineWorker:
         share = self._settings.memory_bytes // 2
-        return EngineWorker(Engine(share), self._settings.budget, process=EngineProcess(share))
+        engine = Engine(share)
+        return EngineWorker(engine, self._settings.budget, process=EngineProcess(share, engine.adopt))
 
     def _new_conversations(self) -> Conversations:
         folder, url = self._settings.state_dir, self._settings.state_url

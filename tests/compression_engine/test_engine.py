@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from compression_engine import (
+    Conversation,
     Engine,
     NotUnderstood,
     Outcome,
@@ -292,3 +294,32 @@ def test_behind_the_cap_on_work_results_go_out_as_they_are() -> None:
     assert [text == READING for text in texts(arrived)] == [False, False, True, True]
     assert texts(arrived)[:2] == texts(rewrite(raw))[:2]
     assert restore(arrived) == raw
+
+
+@pytest.mark.slow
+@slow
+@given(sessions(), st.data())
+def test_another_engine_goes_on_with_what_it_is_handed(messages: list[Any], data: st.DataObject) -> None:
+    begins, goes_on = Engine(), Engine()
+    count = data.draw(st.integers(1, len(messages)))
+    prompt, policy = begins.read(body(messages[:count]), FORMAT), Policy()
+    rewrite = begins.write(prompt, policy)
+    there = goes_on.read(body(messages[:count]), FORMAT)
+    if data.draw(st.booleans(), "the beginning of the body is remembered"):
+        goes_on.remember(there, policy, rewrite)
+    begins.hand_over(prompt, policy, lambda conversation: goes_on.adopt(pickle.loads(pickle.dumps(conversation))))
+    assert not goes_on.new_bytes(there, policy)
+    for end in range(count, len(messages) + 1):
+        assert goes_on.rewrite(body(messages[:end]), FORMAT) == Engine().rewrite(body(messages[:end]), FORMAT)
+
+
+def test_what_would_fill_a_quarter_of_the_memory_is_not_handed_over() -> None:
+    handed: list[Conversation] = []
+    raw = body(turns(("Read", {"file_path": "a"}, numbered(source_lines(200)))))
+    for memory in (200_000, 20_000_000):
+        engine = Engine(memory)
+        prompt = engine.read(raw, FORMAT)
+        engine.write(prompt, Policy())
+        engine.hand_over(prompt, Policy(), handed.append)
+        assert not engine.new_bytes(prompt, Policy()), "it is still known here"
+    assert len(handed) == 1

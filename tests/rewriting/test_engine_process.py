@@ -14,7 +14,7 @@ import pytest
 from compression_engine import Engine, Outcome, Place, Policy, WireFormat
 from rewriting import engine_process
 from rewriting.engine_process import EngineProcess, EngineProcessError
-from rewriting.engine_worker import HEAVY_BYTES, EngineFailure, EngineWorker
+from rewriting.engine_worker import HEAVY_BYTES, QUICK_BYTES, EngineFailure, EngineWorker
 from tests.compression_engine.bodies import READ, body, numbered, source_lines, turns
 from tests.e2e.mitmdump import Mitmdump, wait_for
 from tests.rewriting.test_engine_worker import Decider
@@ -31,8 +31,8 @@ def process() -> Iterator[EngineProcess]:
     running.close()
 
 
-def started() -> EngineProcess:
-    process = EngineProcess(64 * 1024 * 1024)
+def started(hands_over_to: Engine | None = None) -> EngineProcess:
+    process = EngineProcess(64 * 1024 * 1024, (hands_over_to or Engine()).adopt)
     process.start()
     assert wait_for(lambda: process.is_ready, 30)
     return process
@@ -95,7 +95,7 @@ def test_when_it_is_killed_who_waits_is_told_and_it_starts_anew() -> None:
 @pytest.mark.slow
 async def test_much_work_is_done_in_the_process_and_comes_out_the_same() -> None:
     process = started()
-    worker = EngineWorker(Engine(), 10.0, process=process)
+    worker = EngineWorker(Engine(), 10.0, process=process)  # to which nothing is handed over
     bodies = [body(LARGE), body([*LARGE, *SMALL[1:3]]), body(SMALL)]
     assert len(bodies[0]) > HEAVY_BYTES
     try:
@@ -106,6 +106,26 @@ async def test_much_work_is_done_in_the_process_and_comes_out_the_same() -> None
     prompt = worker._engine.read(bodies[1], FORMAT)
     assert worker._engine.new_bytes(prompt, Policy()) > HEAVY_BYTES, "the conversation stays there"
     assert not worker._engine.new_bytes(worker._engine.read(bodies[2], FORMAT), Policy())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", [Policy(), Policy(raw=((0, len(LARGE)),))], ids=["rewritten", "learned"])
+async def test_the_next_turns_are_done_in_the_proxy(policy: Policy) -> None:
+    engine = Engine()
+    process = started(engine)
+    worker = EngineWorker(engine, 10.0, process=process)
+    begun = [*LARGE, {"role": "assistant", "content": "Done."}, {"role": "user", "content": "Go on."}]
+    decide = Decider(policy=policy)
+    try:
+        await worker.rewrite(body(begun), FORMAT, decide)
+        prompt = engine.read(body(begun), FORMAT)
+        assert prompt.first, "nor is the body read again"
+        assert await asyncio.to_thread(wait_for, lambda: not engine.new_bytes(prompt, policy), 30)
+        raw = body([*begun, *SMALL[1:3]])
+        quick = engine.rewrite_if_quick(raw, FORMAT, decide, lambda _: True, QUICK_BYTES)
+    finally:
+        worker.close()
+    assert quick == Engine().rewrite(raw, FORMAT, lambda _: policy)
 
 
 @pytest.mark.slow
