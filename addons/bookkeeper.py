@@ -1,11 +1,15 @@
 """Writes down what became of each request, once its answer has ended.
 
-`note` when a request is on its way, `listen` when the answer begins, `end` when it has ended. Nothing here raises for
-what a disk or an answer may do, and nothing waits: the ledger writes on a thread of its own.
+`note` when a request is on its way, `listen` when the answer begins, `end` when it has ended, `once_counted`. Nothing
+here raises for what a disk or an answer may do, and nothing waits: the ledger writes on a thread of its own, and tokens
+are counted on one.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import itertools
 import re
 import time
 from collections.abc import Callable
@@ -58,6 +62,7 @@ class Pending:
     treatment: Treatment
     added_ms: float
     counted: Future[int] | None
+    counting: Future[object] | None  # of what is new
     status: int = 0
     is_stream: bool = False
     tap: UsageTap | None = None
@@ -81,9 +86,13 @@ class Bookkeeper:
         self._warm: dict[str, Warm] = {}  # by conversation
         self._counter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="foundry-counter")
         self._requests: dict[str, int] = {}  # by deployment
+        self._numbers = itertools.count()
+        self._waiting: dict[int, Callable[[], None]] = {}  # what is done once something is counted
 
     def close(self) -> None:
         """Write what is there, and let go of the threads."""
+        for number in list(self._waiting):
+            self._act(number)
         self._counter.shutdown(wait=False, cancel_futures=True)
         self._ledger.close()
 
@@ -107,7 +116,7 @@ class Bookkeeper:
             self._warm[standing.conversation] = Warm(standing.warm_until, last.tokens if last else 0)
             if len(self._warm) > _MOST_WARM:
                 del self._warm[next(iter(self._warm))]
-        self._count_changes(treatment)
+        counting = self._count_changes(treatment)
         return Pending(
             now - added,
             host,
@@ -118,12 +127,34 @@ class Bookkeeper:
             replace(treatment, body=None, last_message=b""),
             added * 1000,
             self._count(deployment, treatment),
+            counting,
         )
 
-    def _count_changes(self, treatment: Treatment) -> None:
-        """Have the tokens of what is new counted, so that nobody waits for that when the answer has ended."""
-        if not all(change.is_counted for change in treatment.changes):
-            self._counter.submit(lambda: treatment.tokens_removed)
+    def _count_changes(self, treatment: Treatment) -> Future[object] | None:
+        """Have the tokens of what is new counted; None where they are known."""
+        if all(change.is_counted for change in treatment.changes):
+            return None
+        return self._counter.submit(lambda: treatment.tokens_removed)
+
+    def once_counted(self, pending: Pending, act: Callable[[], None]) -> None:
+        """Have the event loop call `act` once the tokens are counted, so that it need not count them itself."""
+        loop = asyncio.get_running_loop()
+        number = next(self._numbers)
+        self._waiting[number] = act
+        counting = pending.counting
+        if counting is None or counting.done():
+            loop.call_soon(self._act, number)
+        else:
+            counting.add_done_callback(lambda _: self._act_on(loop, number))
+
+    def _act_on(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
+        with contextlib.suppress(RuntimeError):  # the proxy has ended meanwhile
+            loop.call_soon_threadsafe(self._act, number)
+
+    def _act(self, number: int) -> None:
+        act = self._waiting.pop(number, None)
+        if act is not None:
+            act()
 
     def listen(self, pending: Pending, response: Response) -> UsageTap:
         """The answer begins: what its bytes are to be led through."""

@@ -7,7 +7,6 @@ own bytes go out.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import secrets
@@ -296,7 +295,7 @@ class FoundryCompress:
         if unended := self._unended.pop(flow, None):
             bookkeeper, pending = unended
             write_down = partial(self._write_down, bookkeeper, pending, client_left=client_left, broken=broken)
-            asyncio.get_running_loop().call_soon(write_down)
+            bookkeeper.once_counted(pending, write_down)
 
     def _write_down(self, bookkeeper: Bookkeeper, pending: Pending, *, client_left: bool, broken: bool) -> None:
         with self._fail_open("the ledger"):

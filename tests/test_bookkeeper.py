@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +20,13 @@ from billing.ledger import LEDGER_FILE, Ledger
 from billing.ledger_reader import LedgerReader
 from billing.usage import Usage
 from bookkeeper import Bookkeeper, Pending, session_of
-from compression_engine import Counts, ResultChange
+from compression_engine import Counts, ResultChange, tokens
 from configuring.foundry_options import Mode
 from conversations import Standing
 from host_rules import Endpoint
 from rewriting.treatment import Treatment
 from tests.conversations.branches import Clock
+from tests.e2e.mitmdump import wait_for
 
 SESSION = "12345678-9abc-4def-8123-456789abcdef"
 HOST = "made-up.services.ai.azure.com"
@@ -157,6 +162,36 @@ def test_what_is_not_known_is_written_down_all_the_same(books: Books) -> None:
         "",
     )
     assert books.entries() == [entry]
+
+
+async def test_what_needs_the_tokens_waits_until_they_are_counted(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_count = threading.Event()
+    count = tokens.count
+    monkeypatch.setattr(tokens, "count", lambda text: may_count.wait(10) and count(text))
+    done: list[str] = []
+    uncounted = replace(TREATMENT, changes=(ResultChange("numbered", "one two three", "one"),), last_message=b"")
+    books.keeper.once_counted(books.note(), partial(done.append, "counted before"))
+    books.keeper.once_counted(books.note(uncounted), partial(done.append, "counted meanwhile"))
+    await asyncio.sleep(0.05)
+    assert done == ["counted before"]
+    may_count.set()
+    assert await asyncio.to_thread(wait_for, lambda: len(done) == 2)
+    assert done[1] == "counted meanwhile"
+
+
+async def test_what_waits_at_the_end_is_done_then_and_once(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_count = threading.Event()
+    monkeypatch.setattr(tokens, "count", lambda _: may_count.wait(10))
+    done: list[int] = []
+    uncounted = replace(TREATMENT, changes=(ResultChange("numbered", "one two three", "one"),), last_message=b"")
+    books.keeper.once_counted(books.note(uncounted), partial(done.append, 1))
+    books.keeper.close()
+    assert done == [1]
+    may_count.set()
+    await asyncio.sleep(0.05)
+    assert done == [1]
 
 
 def test_the_last_message_is_counted_on_the_side(books: Books) -> None:

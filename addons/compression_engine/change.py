@@ -31,6 +31,10 @@ class ResultChange:
         """Whether the tokens are known."""
         return not isinstance(self._before, str) and not isinstance(self._after, str)
 
+    def count(self) -> None:
+        """Count the tokens, and let go of the texts."""
+        self._figures()
+
     @property
     def tokens_before(self) -> int:
         """Of the text as the client sent it."""
@@ -63,9 +67,10 @@ class ResultChange:
         """Without the texts."""
         return "ResultChange({!r}, {!r}, {!r}, {!r})".format(*self._figures())
 
-    def __reduce__(self) -> tuple[type[ResultChange], tuple[str, int, int, str]]:
-        """For another process, counted."""
-        return ResultChange, self._figures()
+    def __reduce__(self) -> tuple[type[ResultChange], tuple[str, str | int, str | int, str]]:
+        """For another process, as far as it has been counted."""
+        with self._counting:
+            return ResultChange, (self.kind, self._before, self._after, self.tool)
 
     def _figures(self) -> tuple[str, int, int, str]:
         return self.kind, self.tokens_before, self.tokens_after, self.tool

@@ -283,6 +283,8 @@ def serve(memory_bytes: int) -> None:
             rewrite = engine.write(prompt, policy, lambda: not stop.is_set())
             say(number, replace(rewrite, body=b"") if rewrite.body is body else rewrite)
             if rewrite.outcome is not Outcome.STOPPED:
+                for change in rewrite.changes:
+                    change.count()  # or their texts would be handed over, and counted there once more
                 engine.hand_over(prompt, policy, partial(say, number))
         except NotUnderstood:
             say(number, Rewrite(b"", Outcome.NOT_UNDERSTOOD))

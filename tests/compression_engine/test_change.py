@@ -30,12 +30,18 @@ def test_texts_and_their_figures_are_the_same_change() -> None:
     assert ResultChange("kind", BEFORE, AFTER).by("Read") == counted
 
 
-def test_neither_what_is_shown_nor_what_another_process_gets_holds_a_text() -> None:
+def test_what_is_shown_holds_no_text() -> None:
+    assert repr(ResultChange("kind", BEFORE, AFTER)) == "ResultChange('kind', 4, 2, '')"
+
+
+def test_another_process_gets_what_has_been_counted_so_far() -> None:
     change = ResultChange("kind", BEFORE, AFTER)
-    assert repr(change) == "ResultChange('kind', 4, 2, '')"
-    packed = pickle.dumps(ResultChange("kind", BEFORE, AFTER))
+    there = pickle.loads(pickle.dumps(change))
+    assert not there.is_counted
+    assert there == change
+    packed = pickle.dumps(change)
     assert b"three" not in packed
-    assert pickle.loads(packed) == change
+    assert pickle.loads(packed).is_counted
 
 
 def test_a_long_reading_is_written_shorter_without_counting_and_has_fewer_tokens() -> None:
