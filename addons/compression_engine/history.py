@@ -11,8 +11,11 @@ the end of its path as no other file has that was shown.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from itertools import pairwise
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import chain, compress, count, repeat, zip_longest
+from operator import is_not, ne
 from typing import NamedTuple
 
 from compression_engine.content.lines import Item, Line
@@ -50,13 +53,18 @@ def edit_of(label: str) -> Place:
     return Place(f"{label}\0{THE_EDIT}", numbered=False)
 
 
+type _Run = tuple[str, ...]
+type _Spot = tuple[Place, int]
+
+
 class Shown:
     """The lines that a conversation has shown so far. `size` is about how many bytes they take."""
 
     def __init__(self) -> None:
         self._sheets: dict[Place, dict[int, str]] = {}
         # The last places where these lines stood. Another line may have been shown there since: look again.
-        self._runs: dict[tuple[str, ...], list[tuple[Place, int]]] = {}
+        # Most stood at one place only, which is then not in a list.
+        self._runs: dict[_Run, _Spot | list[_Spot]] = {}
         # The label that ends so; None where several do.
         self._tails: dict[str, str | None] = {}
         self.size = 0
@@ -66,9 +74,9 @@ class Shown:
 
         A numbered reading shows a part of its file; any other output is the whole of what its command says now.
         """
-        kept = [(number, text) for number, text in lines if number is not None]
-        texts = [text for _, text in kept]
-        if len(kept) < _LEAST_LINES and not any(len(text) >= _LONG_LINE for text in texts):
+        numbers = [number for number, _ in lines if number is not None]
+        texts = [text for number, text in lines if number is not None]
+        if len(texts) < _LEAST_LINES and not any(len(text) >= _LONG_LINE for text in texts):
             return
         if place not in self._sheets:
             for tail in _tails(place.label):
@@ -76,21 +84,27 @@ class Shown:
         sheet = self._sheets.setdefault(place, {})
         if not place.numbered:
             sheet.clear()
-        sheet.update(kept)
-        self.size += sum(map(len, texts)) + _LINE_OVERHEAD * len(kept)
-        runs = zip(*(texts[ahead:] for ahead in range(_LEAST_LINES)), strict=False)
-        for (number, _), (last, _), run in zip(kept, kept[_LEAST_LINES - 1 :], runs, strict=False):
-            if last != number + _LEAST_LINES - 1:
-                continue
-            here = (place, number)
-            places = self._runs.get(run)
-            if places is None:
-                self._runs[run] = [here]
-                continue
-            if here in places:
-                places.remove(here)
-            places.append(here)
-            del places[:-_MOST_PLACES]
+        sheet.update(zip(numbers, texts, strict=True))
+        self.size += sum(map(len, texts)) + _LINE_OVERHEAD * len(texts)
+        lasts = numbers[_LEAST_LINES - 1 :]
+        goes_on = [last == number + _LEAST_LINES - 1 for number, last in zip(numbers, lasts, strict=False)]
+        runs = list(compress(_runs(texts), goes_on))
+        spots = list(compress(zip(repeat(place), numbers, strict=False), goes_on))
+        known = map(self._runs.setdefault, runs, spots)
+        for run, spot in compress(zip(runs, spots, strict=True), list(map(is_not, known, spots))):
+            self._add_spot(run, spot)
+
+    def _add_spot(self, run: _Run, spot: _Spot) -> None:
+        """Record one more place of a run that is known."""
+        spots = self._runs[run]
+        if isinstance(spots, tuple):
+            if spots != spot:
+                self._runs[run] = [spots, spot]
+            return
+        if spot in spots:
+            spots.remove(spot)
+        spots.append(spot)
+        del spots[:-_MOST_PLACES]
 
     def refer(self, place: Place, lines: Sequence[Line], stays: Sequence[bool]) -> list[Item]:
         """`lines` of a result of `place`, with references in place of runs that were shown before.
@@ -99,23 +113,41 @@ class Shown:
         """
         if not self._sheets:
             return list(lines)
-        limits = _run_ends(lines, stays)
+        numbers = [number for number, _ in lines]
+        texts = [text for _, text in lines]
+        spots = list(map(self._runs.get, _runs(texts)))
+        breaks = _breaks(numbers, stays)
         out: list[Item] = []
-        at = 0
-        while at < len(lines):
-            number = lines[at].number
-            count = 0
-            if number is not None and limits[at] > at:
-                source, first, count = self._longest(place, number, lines, at, limits[at])
-                reference = Reference(number, number + count - 1, first, self._name(source, place))
-                if count and _is_worth(reference, lines[at : at + count]):
+        done = seen = 0
+        for at in self._known(place, numbers, texts, spots):
+            number = numbers[at]
+            if at < seen or number is None or stays[at]:
+                continue
+            following = bisect_right(breaks, at)
+            end = breaks[following] if following < len(breaks) else len(lines)
+            candidates = [(place, number)]
+            if end - at >= _LEAST_LINES and (known := spots[at]) is not None:
+                candidates += [known] if isinstance(known, tuple) else reversed(known)
+            (source, first), length = self._longest(place, candidates, texts, at, end)
+            seen = at + length
+            if length:
+                reference = Reference(number, number + length - 1, first, self._name(source, place))
+                if _is_worth(reference, texts[at:seen]):
+                    out += lines[done:at]
                     out.append(reference)
-                    at += count
-                    continue
-            count = max(count, 1)
-            out += lines[at : at + count]
-            at += count
+                    done = seen
+        out += lines[done:]
         return out
+
+    def _known(
+        self, place: Place, numbers: Sequence[int | None], texts: Sequence[str], spots: Iterable[object]
+    ) -> Iterable[int]:
+        """Where a line stands that `place` shows under the same number, or a run begins that has `spots`."""
+        sheet = self._sheets.get(place)
+        if sheet is None:
+            return compress(count(), spots)
+        same = [number is not None and sheet.get(number) == text for number, text in zip(numbers, texts, strict=True)]
+        return [at for at, (here, there) in enumerate(zip_longest(same, spots)) if here or there]
 
     def look_up(self, place: Place, reference: Reference) -> list[str] | None:
         """The lines that `reference`, in a result of `place`, stands for; None where they were not shown."""
@@ -128,32 +160,32 @@ class Shown:
         numbers = range(reference.source_first, reference.source_first + reference.last - reference.first + 1)
         for candidate in places:
             sheet = self._sheets.get(candidate, {})
-            if len(numbers) <= len(sheet) and all(number in sheet for number in numbers):
-                return [sheet[number] for number in numbers]
+            if len(numbers) <= len(sheet):
+                with suppress(KeyError):
+                    return list(map(sheet.__getitem__, numbers))
         return None
 
-    def _longest(self, place: Place, number: int, lines: Sequence[Line], at: int, end: int) -> tuple[Place, int, int]:
-        """Where lines like `lines[at:end]` were shown: the place, the number of the first, and how many."""
-        here = self._common(place, number, lines, at, end)
-        best = (place, number, here)
-        if end - at < _LEAST_LINES:
-            return best
-        for found in reversed(self._runs.get(tuple(line.text for line in lines[at : at + _LEAST_LINES]), ())):
-            if self._can_be_named(found[0], place):
-                there = self._common(*found, lines, at, end)
-                if there > best[2]:
-                    best = (*found, there)
-        return best
+    def _longest(
+        self, place: Place, spots: Sequence[_Spot], texts: Sequence[str], at: int, end: int
+    ) -> tuple[_Spot, int]:
+        """Which of `spots` shows most of `texts[at:end]`, and how many lines of them."""
+        best, most = spots[0], 0
+        for spot in spots:
+            if self._can_be_named(spot[0], place):
+                length = self._common(*spot, texts, at, end)
+                if length > most:
+                    best, most = spot, length
+        return best, most
 
-    def _common(self, place: Place, first: int, lines: Sequence[Line], at: int, end: int) -> int:
-        """How many of `lines[at:end]` are what `place` shows from line `first` on."""
+    def _common(self, place: Place, first: int, texts: Sequence[str], at: int, end: int) -> int:
+        """How many of `texts[at:end]` are what `place` shows from line `first` on."""
         sheet = self._sheets.get(place)
         if sheet is None:
             return 0
-        for ahead in range(at, end):
-            if sheet.get(first + ahead - at) != lines[ahead].text:
-                return ahead - at
-        return end - at
+        # One by one, as a copy of what may come would take time each time.
+        here = map(texts.__getitem__, range(at, end))
+        differs = map(ne, here, map(sheet.get, count(first)))
+        return next(compress(count(), differs), end - at)
 
     def _can_be_named(self, source: Place, place: Place) -> bool:
         """Whether a reference in a result of `place` to `source` is understood as that."""
@@ -186,23 +218,22 @@ def _tails(label: str) -> list[str]:
     return [label[found.end() :] for found in reversed(list(_SEPARATOR.finditer(label))) if found.end() < len(label)]
 
 
-def _is_worth(reference: Reference, lines: Sequence[Line]) -> bool:
+def _is_worth(reference: Reference, texts: Sequence[str]) -> bool:
     """Whether the lines are clearly longer than the reference to them."""
-    times = _WORTH_FEW if len(lines) < _FEW else _WORTH
-    return sum(len(line.text) for line in lines) >= times * len(write_reference(reference))
+    times = _WORTH_FEW if len(texts) < _FEW else _WORTH
+    return sum(map(len, texts)) >= times * len(write_reference(reference))
 
 
-def _run_ends(lines: Sequence[Line], stays: Sequence[bool]) -> list[int]:
-    """For each line the index behind the last that could be in one reference with it: numbers go on, nothing stays."""
-    ends = list(range(1, len(lines) + 1))
-    for at in range(len(lines) - 1, -1, -1):
-        if stays[at] or lines[at].number is None:
-            ends[at] = at
-    goes_on = [
-        not after_stays and before.number is not None and after.number == before.number + 1
-        for (before, after), after_stays in zip(pairwise(lines), stays[1:], strict=True)
+def _runs(texts: Sequence[str]) -> Iterable[_Run]:
+    """Each line with those behind it."""
+    return zip(*(texts[ahead:] for ahead in range(_LEAST_LINES)), strict=False)
+
+
+def _breaks(numbers: Sequence[int | None], stays: Sequence[bool]) -> list[int]:
+    """The lines that cannot be in one reference with the line before them: numbers do not go on, or the line stays."""
+    before: Iterable[int | None] = chain((None,), numbers)
+    return [
+        at
+        for at, (last, number, stay) in enumerate(zip(before, numbers, stays, strict=False))
+        if stay or last is None or number != last + 1
     ]
-    for at in range(len(lines) - 2, -1, -1):
-        if goes_on[at] and ends[at] > at:
-            ends[at] = ends[at + 1]
-    return ends

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count
 from typing import NamedTuple
 
 from compression_engine import statements
@@ -22,7 +21,7 @@ from compression_engine.content import (
     search_hits,
     terminal,
 )
-from compression_engine.content.lines import Item, Line, split_positions
+from compression_engine.content.lines import Item, Line, number_lines, split_positions
 from compression_engine.content.room import Room
 from compression_engine.history import Place, Shown
 from compression_engine.statements import Heading, Reference
@@ -221,7 +220,7 @@ def _read_output(heading: Heading, first: int, place: Place, shown: Shown, room:
         if found is None:
             return None
         texts = found
-    return Stretch("\n".join(texts), numbered=False, lines=list(map(Line, count(first), texts)))
+    return Stretch("\n".join(texts), numbered=False, lines=number_lines(texts, first))
 
 
 def _resolve(texts: Sequence[str], first: int, place: Place, shown: Shown, room: Room) -> list[str] | None:
@@ -252,5 +251,5 @@ def _look_up(items: Iterable[Item], place: Place, shown: Shown, room: Room) -> l
         if texts is None:
             return None
         room.take_lines(texts)
-        lines += [Line(item.first + offset, text) for offset, text in enumerate(texts)]
+        lines += number_lines(texts, item.first)
     return lines

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import count
 from typing import NamedTuple
 
 from compression_engine.statements import Reference
 
-__all__ = ["Item", "Line", "split_positions"]
+__all__ = ["Item", "Line", "number_lines", "split_positions"]
 
 
 class Line(NamedTuple):
@@ -25,6 +27,15 @@ type Item = Line | Reference
 """A line that is shown, or the reference that stands for lines which are not."""
 
 
+# `Line._make` without the call of a Python function for each.
+_line: Callable[[tuple[int, str]], Line] = partial(tuple.__new__, Line)
+
+
+def number_lines(texts: Iterable[str], first: int) -> list[Line]:
+    """The lines with these texts, numbered from `first`."""
+    return list(map(_line, zip(count(first), texts)))
+
+
 def split_positions(text: str, first: int) -> list[Line]:
     """The lines of `text`, numbered by position from `first`."""
-    return list(map(Line, count(first), text.split("\n")))
+    return number_lines(text.split("\n"), first)

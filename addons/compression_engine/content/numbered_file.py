@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
-from compression_engine.content.lines import Item, Line
+from compression_engine.content.lines import Item, Line, number_lines
 from compression_engine.statements import Reference, read_reference, write_reference
 
 __all__ = ["Gutter", "Reading", "is_plain", "ranges", "read", "start", "unfold", "write"]
@@ -20,6 +21,9 @@ _GUTTER = re.compile(r"( *)(\d{1,9})(→|\t)")
 _GUTTER_LINE = re.compile(rf"^{_GUTTER.pattern}", re.MULTILINE)
 _MARKS = ("→", "\t")
 _KEPT_EVERY = 20
+_LARGEST = 10**9 - 1
+# How lines begin that may have a number, or be references.
+_MARKED = frozenset("0123456789[")
 _NO_END = 10**12
 _WIDEST = 100  # characters in front of a line's number; no client sets more than a few
 
@@ -60,18 +64,18 @@ def read(text: str) -> Reading | None:
     gutter = _gutter(lines)
     if gutter is None:
         return None
-    numbered = [_number(line, gutter) for line in lines]
-    out = []
-    for at, (line, number) in enumerate(zip(lines, numbered, strict=True)):
-        if number is not None and (
-            (at and numbered[at - 1] == number - 1) or (at + 1 < len(lines) and numbered[at + 1] == number + 1)
-        ):
-            out.append(Line(number, line[len(gutter.of(number)) :]))
+    out: list[Line] = []
+    is_reading = False
+    while len(out) < len(lines):
+        line = lines[len(out)]
+        number = _number(line, gutter)
+        texts = [] if number is None else _texts(lines, len(out), number, gutter)
+        if number is not None and len(texts) > 1:
+            out += number_lines(texts, number)
+            is_reading = True
         else:
             out.append(Line(None, line))
-    if all(line.number is None for line in out):
-        return None
-    return Reading(gutter, out)
+    return Reading(gutter, out) if is_reading else None
 
 
 def start(text: str) -> int:
@@ -88,24 +92,27 @@ def start(text: str) -> int:
 
 def ranges(lines: Sequence[Line]) -> list[tuple[int, int]]:
     """First and last number of every block of consecutive numbered lines."""
-    blocks: list[tuple[int, int]] = []
-    previous: int | None = None
-    for number, _ in lines:
-        if number is not None:
-            if previous is not None and number == previous + 1:
-                blocks[-1] = (blocks[-1][0], number)
-            else:
-                blocks.append((number, number))
-        previous = number
-    return blocks
+    numbers = [number for number, _ in lines]
+    firsts = [
+        number
+        for before, number in zip([None, *numbers], numbers, strict=False)
+        if number is not None and (before is None or number != before + 1)
+    ]
+    lasts = [
+        number
+        for number, after in zip_longest(numbers, numbers[1:])
+        if number is not None and (after is None or after != number + 1)
+    ]
+    return list(zip(firsts, lasts, strict=True))
 
 
 def is_plain(lines: Sequence[Line]) -> bool:
     """Whether the lines are one block with nothing but line ends behind it, so that its range need not be stated."""
-    numbered = len(lines)
-    while numbered and lines[numbered - 1] == Line(None, ""):
-        numbered -= 1
-    return bool(numbered) and len(ranges(lines)) == 1 and all(line.number is not None for line in lines[:numbered])
+    blocks = ranges(lines)
+    if len(blocks) != 1 or lines[0].number is None:
+        return False
+    first, last = blocks[0]
+    return all(line == Line(None, "") for line in lines[last - first + 1 :])
 
 
 def write(items: Sequence[Item], gutter: Gutter) -> str:
@@ -120,12 +127,12 @@ def write(items: Sequence[Item], gutter: Gutter) -> str:
             follows, behind = None, item.last
             continue
         number, text = item
-        starts = behind is None or number != behind + 1
         ends = at == last and not text  # without its number it would be taken for a mere line end
         derivable = number is not None and number == follows and number % _KEPT_EVERY and not ends
-        if number is None or (derivable and not _misread(text, number, gutter)):
+        if number is None or (derivable and not (text[:1] in _MARKED and _misread(text, number, gutter))):
             out.append(text)
         else:
+            starts = behind is None or number != behind + 1
             out.append((gutter.of(number) if starts else gutter.short(number)) + text)
         follows = None if number is None else number + 1
         behind = number
@@ -153,26 +160,36 @@ def unfold(text: str, blocks: Sequence[tuple[int, int]]) -> tuple[Gutter, list[I
     waiting = iter(blocks)
     number, last = next(waiting)
     inside = False
+    texts: list[str] = []  # of the lines in front of `number` that are not among `items` yet
     for line in lines[: len(lines) - tail]:
-        mark = gutter.short(number) if inside else gutter.of(number)
-        marked = line.startswith(mark)
-        if not (inside or marked):
-            items.append(Line(None, line))
-            continue
-        inside = True
-        reference = None if marked else read_reference(line)
-        if reference is not None and reference.first == number and reference.last <= last:
-            items.append(reference)
-            number = reference.last + 1
-        else:
-            items.append(Line(number, line[len(mark) :] if marked else line))
+        if inside and line[:1] not in _MARKED:
+            texts.append(line)
             number += 1
+        else:
+            mark = gutter.short(number) if inside else gutter.of(number)
+            marked = line.startswith(mark)
+            if not (inside or marked):
+                items.append(Line(None, line))
+                continue
+            inside = True
+            reference = None if marked else read_reference(line)
+            if reference is not None and reference.first == number and reference.last <= last:
+                items += number_lines(texts, number - len(texts))
+                texts.clear()
+                items.append(reference)
+                number = reference.last + 1
+            else:
+                texts.append(line[len(mark) :] if marked else line)
+                number += 1
         if number > last:
+            items += number_lines(texts, number - len(texts))
+            texts.clear()
             inside = False
             # Behind the last block no line can be marked: no line starts with the gutter of number -1.
             number, last = next(waiting, (-1, -1))
     if last not in (-1, _NO_END):
         return None
+    items += number_lines(texts, number - len(texts))
     return gutter, items + [Line(None, "")] * tail
 
 
@@ -196,6 +213,20 @@ def _number(line: str, gutter: Gutter) -> int | None:
         return None
     number = int(found[2])
     return number if found[0] == gutter.of(number) else None
+
+
+def _texts(lines: Sequence[str], at: int, number: int, gutter: Gutter) -> list[str]:
+    """What stands behind their numbers in the lines from `at` on that are numbered from `number` on."""
+    texts = []
+    width, mark = gutter
+    for following in range(at, len(lines)):
+        line = lines[following]
+        before = f"{number:>{width}}{mark}" if width else f"{number}{mark}"
+        if number > _LARGEST or not line.startswith(before):
+            break
+        texts.append(line[len(before) :])
+        number += 1
+    return texts
 
 
 def _misread(text: str, number: int, gutter: Gutter) -> bool:
