@@ -72,7 +72,7 @@ _HOST_NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _LABELS = r"(?:[a-z0-9_-]+\.)+"
 _FOUNDRY_HOST = re.compile(_LABELS + f"(?:{'|'.join(map(re.escape, FOUNDRY_DOMAINS))})")
 
-_PATHS: tuple[tuple[str, Endpoint], ...] = (
+_RESOURCE_PATHS: tuple[tuple[str, Endpoint], ...] = (
     (r"/anthropic/v1/messages", Endpoint.MESSAGES),
     (r"/anthropic/v1/messages/count_tokens", Endpoint.COUNT_TOKENS),
     (r"/openai/deployments/[^/]+/chat/completions", Endpoint.CHAT_COMPLETIONS),
@@ -80,6 +80,17 @@ _PATHS: tuple[tuple[str, Endpoint], ...] = (
     (r"/models/chat/completions", Endpoint.CHAT_COMPLETIONS),
     (r"/openai/responses", Endpoint.RESPONSES),
     (r"/openai/v1/responses", Endpoint.RESPONSES),
+)
+
+# The endpoint of a project, which stands before the resource's own paths (`AIProjectClient.get_openai_client` of
+# azure-ai-projects), and those of its agents, which speak Responses: `agents` as they are called since they need not be
+# published, `applications` as before.
+_PROJECT = r"/api/projects/[^/]+"
+_AGENT = rf"{_PROJECT}/(?:agents/[^/]+(?:/endpoint)?|applications/[^/]+)/protocols"
+
+_PATHS = (
+    *((rf"(?:{_PROJECT})?{path}", kind) for path, kind in _RESOURCE_PATHS),
+    (rf"{_AGENT}/openai(?:/v1)?/responses", Endpoint.RESPONSES),
 )
 
 _VERTEX_MODELS = r"/projects/[^/]+/locations/[^/]+/publishers/anthropic/models/"
