@@ -109,10 +109,12 @@ _PROVIDER_PATHS: dict[str, tuple[tuple[str, Endpoint], ...]] = {
     ),
 }
 
-# A gateway may stand at any path, whoever is behind it, and clients of Anthropic Messages append only `/v1/messages` to
-# its base URL.
+# What OpenAI's clients append to a base URL, which may have `/v1` or not.
+_OPENAI_PATHS = ((r"/chat/completions", Endpoint.CHAT_COMPLETIONS), (r"/responses", Endpoint.RESPONSES))
+
+# A gateway may stand at any path, whoever is behind it: what clients append to its base URL is enough.
 _GATEWAY_PATHS = tuple(
-    (rf"(?:/.*)?{path}", kind) for paths in (_PATHS, *_PROVIDER_PATHS.values()) for path, kind in paths
+    (rf"(?:/.*)?{path}", kind) for paths in (_OPENAI_PATHS, *_PROVIDER_PATHS.values()) for path, kind in paths
 )
 
 type _Table = tuple[tuple[re.Pattern[str], Endpoint], ...]
