@@ -168,7 +168,7 @@ class Bookkeeper:
     def end(self, pending: Pending, *, client_left: bool = False, broken: bool = False) -> Entry:
         """The answer has ended, or will not come. What nobody pays for is not written down."""
         entry = _entry(pending, _ending(pending, client_left=client_left, broken=broken))
-        if pending.endpoint is Endpoint.COUNT_TOKENS:
+        if pending.endpoint is not None and not pending.endpoint.is_billed:
             return entry
         self._ledger.add(entry)
         warm = self._warm.get(entry.conversation)

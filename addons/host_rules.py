@@ -44,17 +44,23 @@ FOUNDRY_SCOPE = f"*.{{{','.join(_SERVICES)}}}.azure.{{{','.join(_CLOUDS)}}}"
 
 
 class Endpoint(StrEnum):
-    """What a path of Foundry's asks for."""
+    """What a path of Foundry's asks for, by the names that the log and the ledger have."""
 
     MESSAGES = "messages"
     COUNT_TOKENS = "count_tokens"
     CHAT_COMPLETIONS = "chat_completions"
     RESPONSES = "responses"
+    INPUT_TOKENS = "input_tokens"  # of a Response
 
     @property
     def wire_format(self) -> WireFormat:
         """The shape of the request body."""
         return _WIRE_FORMATS[self]
+
+    @property
+    def is_billed(self) -> bool:
+        """Whether a model reads the request. Others only have its tokens counted, which costs nothing."""
+        return self not in (Endpoint.COUNT_TOKENS, Endpoint.INPUT_TOKENS)
 
 
 _WIRE_FORMATS = {
@@ -62,6 +68,7 @@ _WIRE_FORMATS = {
     Endpoint.COUNT_TOKENS: WireFormat.ANTHROPIC_MESSAGES,
     Endpoint.CHAT_COMPLETIONS: WireFormat.CHAT_COMPLETIONS,
     Endpoint.RESPONSES: WireFormat.RESPONSES,
+    Endpoint.INPUT_TOKENS: WireFormat.RESPONSES,
 }
 
 NAMED_HOSTS = "host names or URLs with one, without wildcards (addresses cannot be certified)"
@@ -78,8 +85,8 @@ _RESOURCE_PATHS: tuple[tuple[str, Endpoint], ...] = (
     (r"/openai/deployments/[^/]+/chat/completions", Endpoint.CHAT_COMPLETIONS),
     (r"/openai/v1/chat/completions", Endpoint.CHAT_COMPLETIONS),
     (r"/models/chat/completions", Endpoint.CHAT_COMPLETIONS),
-    (r"/openai/responses", Endpoint.RESPONSES),
-    (r"/openai/v1/responses", Endpoint.RESPONSES),
+    (r"/openai(?:/v1)?/responses", Endpoint.RESPONSES),
+    (r"/openai(?:/v1)?/responses/input_tokens", Endpoint.INPUT_TOKENS),
 )
 
 # The endpoint of a project, which stands before the resource's own paths (`AIProjectClient.get_openai_client` of
@@ -110,7 +117,11 @@ _PROVIDER_PATHS: dict[str, tuple[tuple[str, Endpoint], ...]] = {
 }
 
 # What OpenAI's clients append to a base URL, which may have `/v1` or not.
-_OPENAI_PATHS = ((r"/chat/completions", Endpoint.CHAT_COMPLETIONS), (r"/responses", Endpoint.RESPONSES))
+_OPENAI_PATHS = (
+    (r"/chat/completions", Endpoint.CHAT_COMPLETIONS),
+    (r"/responses", Endpoint.RESPONSES),
+    (r"/responses/input_tokens", Endpoint.INPUT_TOKENS),
+)
 
 # A gateway may stand at any path, whoever is behind it: what clients append to its base URL is enough.
 _GATEWAY_PATHS = tuple(

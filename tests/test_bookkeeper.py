@@ -145,10 +145,11 @@ def test_a_request_without_an_answer(books: Books, client_left: bool, ending: En
     assert (entry.ending, entry.status, entry.usage) == (ending, 0, None)
 
 
-def test_what_nobody_pays_for_is_not_written_down(books: Books) -> None:
-    pending = books.note(endpoint=Endpoint.COUNT_TOKENS)
+@pytest.mark.parametrize("endpoint", [Endpoint.COUNT_TOKENS, Endpoint.INPUT_TOKENS])
+def test_what_nobody_pays_for_is_not_written_down(endpoint: Endpoint, books: Books) -> None:
+    pending = books.note(endpoint=endpoint)
     books.answer(pending, b'{"input_tokens": 5}')
-    assert books.keeper.end(pending).endpoint == "count_tokens"
+    assert books.keeper.end(pending).endpoint == endpoint
     assert books.entries() == []
     assert books.told == []
 

@@ -118,6 +118,9 @@ async def test_tokens_are_counted_by_the_service_as_the_request_will_be_and_not_
     await addon.request(flow)
     assert flow.request.content == b"ody"
     await _answer(addon, flow)
+    of_a_response = _flow(path="/openai/v1/responses/input_tokens")
+    await addon.request(of_a_response)
+    await _answer(addon, of_a_response)
     assert _stats(addon)["requests"] == 0
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from billing.answer_formats import ANSWERS
 from compression_engine import WireFormat
 from host_rules import (
     FOUNDRY_DOMAINS,
@@ -113,6 +114,9 @@ def test_extra_hosts_match_exactly() -> None:
         ("/models/chat/completions?api-version=1", Endpoint.CHAT_COMPLETIONS),
         ("/openai/responses?api-version=1", Endpoint.RESPONSES),
         ("/openai/v1/responses", Endpoint.RESPONSES),
+        ("/openai/responses/input_tokens?api-version=1", Endpoint.INPUT_TOKENS),
+        ("/openai/v1/responses/input_tokens", Endpoint.INPUT_TOKENS),
+        ("/api/projects/p/openai/v1/responses/input_tokens", Endpoint.INPUT_TOKENS),
         ("/api/projects/p/openai/v1/responses", Endpoint.RESPONSES),
         ("/api/projects/p/openai/responses?api-version=1", Endpoint.RESPONSES),
         ("/api/projects/p/openai/v1/chat/completions", Endpoint.CHAT_COMPLETIONS),
@@ -170,6 +174,8 @@ def test_paths_of_foundry(path: str, expected: Endpoint | None) -> None:
         ("/team/chat/completions?api-version=1", Endpoint.CHAT_COMPLETIONS),
         ("/v1/responses", Endpoint.RESPONSES),
         ("/responses", Endpoint.RESPONSES),
+        ("/v1/responses/input_tokens", Endpoint.INPUT_TOKENS),
+        ("/responses/input_tokens", Endpoint.INPUT_TOKENS),
         ("/v1/responses/resp_1", None),
         ("/v1/responses/resp_1/cancel", None),
         ("/v1/completions", None),
@@ -265,7 +271,12 @@ def test_wire_formats() -> None:
         Endpoint.COUNT_TOKENS: WireFormat.ANTHROPIC_MESSAGES,
         Endpoint.CHAT_COMPLETIONS: WireFormat.CHAT_COMPLETIONS,
         Endpoint.RESPONSES: WireFormat.RESPONSES,
+        Endpoint.INPUT_TOKENS: WireFormat.RESPONSES,
     }
+
+
+def test_nobody_pays_for_having_tokens_counted_and_of_all_else_the_answer_says_what_was_paid() -> None:
+    assert {kind for kind in Endpoint if kind.is_billed} == set(ANSWERS)
 
 
 @pytest.mark.parametrize(

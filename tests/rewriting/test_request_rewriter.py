@@ -16,7 +16,7 @@ from host_rules import Endpoint
 from notices import Notices
 from rewriting.request_rewriter import STATE_FILE, RequestRewriter
 from rewriting.treatment import Treatment
-from tests.compression_engine.bodies import READ, Json, body, numbered, source_lines, texts, turns
+from tests.compression_engine.bodies import READ, Json, body, dump, numbered, source_lines, texts, turns
 from tests.conversations.branches import Clock
 from tests.e2e.mitmdump import wait_for
 
@@ -101,6 +101,24 @@ async def test_count_tokens_is_rewritten_and_not_remembered(rewriter: RequestRew
     counted, sent = await rewriter.treat(_request(_session(3)), Endpoint.COUNT_TOKENS)
     assert sent is None
     assert counted.body == first.body
+
+
+async def test_input_tokens_is_rewritten_and_not_remembered(rewriter: RequestRewriter) -> None:
+    items: list[Json] = [{"role": "user", "content": "Look."}]
+    for number in range(2):
+        call = {"call_id": f"c{number}", "name": "read_file", "arguments": '{"path":"a.py"}'}
+        output = numbered(source_lines(40))
+        items += [
+            {"type": "function_call", **call},
+            {"type": "function_call_output", "call_id": f"c{number}", "output": output},
+        ]
+    request = tutils.treq(content=dump({"model": "m", "input": items}))
+    counted, nothing = await rewriter.treat(request, Endpoint.INPUT_TOKENS)
+    treated, sent = await rewriter.treat(request, Endpoint.RESPONSES)
+    assert nothing is None
+    assert sent is not None
+    assert treated.body is not None
+    assert treated.body == counted.body
 
 
 async def test_observing_changes_nothing_and_tells_what_would_have_been(
