@@ -268,8 +268,8 @@ class FoundryCompress:
         started = time.perf_counter()
         self._arrivals.foundry()
         endpoint = self._scope.endpoint(host, flow.request.path)
-        if endpoint is None and self._scope.provider(host):
-            return  # their hosts serve much else
+        if endpoint is None and self._scope.is_beside(host, flow.request.path):
+            return
         if endpoint is None:
             self._notices.unknown_format(host, flow.request.path)
             treatment = Treatment(UNKNOWN_FORMAT)

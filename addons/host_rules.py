@@ -128,6 +128,21 @@ _GATEWAY_PATHS = tuple(
     (rf"(?:/.*)?{path}", kind) for paths in (_OPENAI_PATHS, *_PROVIDER_PATHS.values()) for path, kind in paths
 )
 
+# What Foundry and gateways serve beside: what has one of these in its path, unless it ends as what is treated does.
+# From the references of OpenAI's, Anthropic's and Foundry's APIs, and of Foundry's tools, which share its hosts.
+_BESIDE = (
+    *("openai", "anthropic", "models", "api/projects", "providers", "mcp"),
+    *("assistants", "audio", "batches", "completions", "containers", "conversations", "embeddings", "evals", "files"),
+    *("fine_tuning", "images", "moderations", "realtime", "rerank", "responses", "skills", "threads", "uploads"),
+    *("vector_stores", "videos"),
+    *("computervision", "contentsafety", "contentunderstanding", "customvoice", "documentintelligence", "face"),
+    *("formrecognizer", "language", "speech", "speechtotext", "texttospeech", "translator", "vision"),
+)
+_BESIDE_PATH = re.compile(rf"(?:/.*)?/(?:{'|'.join(_BESIDE)})(?:/.*)?")
+_LIKE_AN_ENDPOINT = re.compile(
+    r"(?:/.*)?/(?:(?:anthropic|v[0-9]+)/messages(?:/count_tokens)?|chat/completions|responses(?:/input_tokens)?)/?"
+)
+
 type _Table = tuple[tuple[re.Pattern[str], Endpoint], ...]
 
 
@@ -223,6 +238,16 @@ class Scope:
         """What a request to `host` and `path` (a query may follow it) asks for; None if that is not known."""
         path = path.partition("?")[0]
         return next((kind for pattern, kind in self._table(host) if pattern.fullmatch(path)), None)
+
+    def is_beside(self, host: str, path: str) -> bool:
+        """Whether what `host` serves at `path` is known to be none of what is treated: embeddings, files and the like.
+
+        For a `path` (a query may follow it) that is no endpoint.
+        """
+        if self.provider(host):
+            return True  # their hosts serve much else
+        path = path.partition("?")[0]
+        return _BESIDE_PATH.fullmatch(path) is not None and _LIKE_AN_ENDPOINT.fullmatch(path) is None
 
     def _table(self, host: str) -> _Table:
         if normalise_host(host) in self.extra_hosts:

@@ -80,7 +80,9 @@ MEANINGS: Mapping[str, Meaning] = {
     OFF: Meaning("left alone: the mode was switched off", "the mode was switched off", _OTHER_MODE),
     NOT_UNDERSTOOD: _passed("its body is not of the shape that its format has", "look for an update of this project"),
     STOPPED: _passed("more was new in it than there was time for", "see foundry_budget_ms"),
-    UNKNOWN_FORMAT: _passed("its path is not known", "check the path in ANTHROPIC_FOUNDRY_BASE_URL"),
+    UNKNOWN_FORMAT: _passed(
+        "its path is not known", "check the path of the client's base URL (Claude Code: ANTHROPIC_FOUNDRY_BASE_URL)"
+    ),
     UNREADABLE_ENCODING: _passed("its content encoding cannot be read"),
     SIGNED: _passed("a signature or a hash covers its body", "look in the proxy's log for what to set in the client"),
     STREAMED: _passed(

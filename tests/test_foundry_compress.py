@@ -135,7 +135,7 @@ async def test_what_is_left_alone_is_counted(addon: FoundryCompress) -> None:
 async def test_an_unknown_format_passes_and_is_told_of_once(
     addon: FoundryCompress, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for path in ("/openai/deployments/d/embeddings", "/other"):
+    for path in ("/openai/v2/responses", "/other"):
         flow = _flow(path=path)
         await addon.request(flow)
         assert flow.request.content == b"body"
@@ -167,12 +167,16 @@ async def test_an_option_that_keeps_a_provider_from_us_is_told_of(
     assert addon.stats()["problems"]
 
 
-async def test_what_else_a_provider_serves_passes_without_a_word(
-    addon: FoundryCompress, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [(BEDROCK, "/model/a/converse"), (HOST, "/openai/v1/embeddings"), (OTHER, "/v1/embeddings?a=b")],
+)
+async def test_what_else_a_host_serves_passes_without_a_word(
+    host: str, path: str, addon: FoundryCompress, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _options().update(foundry_providers="bedrock")
+    _options().update(foundry_providers="bedrock", foundry_extra_hosts=OTHER)
     caplog.clear()
-    flow = _flow(BEDROCK, "/model/a/converse", sni=BEDROCK)
+    flow = _flow(host, path, sni=host)
     await addon.request(flow)
     assert flow.request.content == b"body"
     assert _stats(addon)["requests"] == 0

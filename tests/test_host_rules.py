@@ -228,6 +228,60 @@ def test_paths_of_other_providers(provider: str, host: str, path: str, expected:
     assert Scope(providers=(provider,)).endpoint("other.example", path) is None
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/openai/v1/embeddings", True),
+        ("/openai/deployments/d/embeddings?api-version=1", True),
+        ("/openai/deployments/d/images/generations?api-version=1", True),
+        ("/openai/deployments/d/audio/transcriptions?api-version=1", True),
+        ("/openai/v1/files", True),
+        ("/openai/v1/batches", True),
+        ("/openai/v1/vector_stores/vs_1/files", True),
+        ("/openai/v1/models", True),
+        ("/openai/v1/responses/resp_1/cancel", True),
+        ("/openai/v1/responses/compact", True),
+        ("/openai/v1/threads/thread_1/messages", True),
+        ("/models/embeddings?api-version=1", True),
+        ("/anthropic/v1/messages/batches", True),
+        ("/anthropic/v1/files", True),
+        ("/api/projects/p/agents/a/versions", True),
+        ("/api/projects/p/openai/v1/conversations", True),
+        ("/providers/x/v2/rerank", True),
+        ("/contentsafety/text:analyze?api-version=1", True),
+        ("/made/up", False),
+        ("/", False),
+        ("", False),
+        ("/x?/openai/v1/embeddings", False),
+        ("/myopenai/v1/x", False),
+        # What is treated elsewhere, or may be a newer one: somebody should hear of it.
+        ("/v1/messages", False),
+        ("/anthropic/messages", False),
+        ("/anthropic/v1/messages/", False),
+        ("/anthropic/v2/messages/count_tokens", False),
+        ("/openai/chat/completions", False),
+        ("/openai/v2/responses?api-version=1", False),
+        ("/openai/v2/responses/input_tokens", False),
+        ("/api/projects/p/new/openai/v1/responses", False),
+    ],
+)
+def test_what_foundry_serves_beside(path: str, expected: bool) -> None:
+    assert Scope().endpoint("r.openai.azure.com", path) is None
+    assert Scope().is_beside("r.openai.azure.com", path) is expected
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/v1/embeddings", True), ("/embeddings", True), ("/team/v1/audio/speech", True), ("/team/ask", False)],
+)
+def test_what_gateways_serve_beside(path: str, expected: bool) -> None:
+    assert Scope(("gate.example",)).is_beside("gate.example", path) is expected
+
+
+def test_providers_serve_much_beside() -> None:
+    assert Scope(providers=("anthropic",)).is_beside("api.anthropic.com", "/api/oauth/claude_cli/roles")
+
+
 def test_providers_are_in_scope_where_they_are_named_and_by_their_exact_hosts() -> None:
     scope = Scope(("gate.example",), ("anthropic", "vertex:us-east5"))
     assert scope.includes("API.anthropic.com:443")
