@@ -213,13 +213,15 @@ class FoundryCompress:
     # Requests and responses
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Let requests to other hosts pass while they come in."""
+        """Let requests pass while they come in that are for other hosts, or of which nothing would be rewritten."""
         with self._fail_open("requestheaders"):
             if _is_settled(flow) or flow.is_replay or is_local_host(flow.request.host):
                 return
             if not self._in_scope(_host(flow)):
                 flow.request.stream = True
                 self._arrivals.other()
+            elif flow.request.method != "POST" or self._scope.endpoint(host, flow.request.path) is None:
+                flow.request.stream = True  # an upload may be large
 
     async def request(self, flow: http.HTTPFlow) -> None:
         """Answer foundry.local; rewrite what goes to Foundry."""

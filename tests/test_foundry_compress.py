@@ -368,6 +368,33 @@ async def test_requests_to_other_hosts_stream(addon: FoundryCompress) -> None:
     assert not refused.request.stream  # mitmproxy cannot both answer and stream
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "streams"),
+    [
+        ("POST", "/openai/v1/files", True),
+        ("POST", "/made/up", True),
+        ("PUT", "/openai/v1/responses", True),
+        ("POST", "/openai/v1/responses", False),
+        ("POST", "/anthropic/v1/messages?beta=true", False),
+    ],
+)
+async def test_what_nobody_would_rewrite_streams_to_foundry_too(
+    method: str, path: str, streams: bool, addon: FoundryCompress
+) -> None:
+    flow = _flow(path=path, method=method)
+    addon.requestheaders(flow)
+    assert (flow.request.stream is True) is streams
+
+
+async def test_an_unknown_format_is_told_of_though_its_body_has_passed(addon: FoundryCompress) -> None:
+    flow = _flow(path="/made/up")
+    addon.requestheaders(flow)
+    flow.request.content = None
+    await addon.request(flow)
+    await _answer(addon, flow)
+    assert _stats(addon)["unchanged"] == {"unknown-format": 1}
+
+
 # Connections
 
 
