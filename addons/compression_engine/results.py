@@ -20,6 +20,7 @@ from compression_engine.change import ResultChange
 from compression_engine.content import numbered_file
 from compression_engine.content.lines import Line
 from compression_engine.content.room import LONGEST, Room, TooLongError
+from compression_engine.content.words import least_tokens
 from compression_engine.history import Place, Shown
 
 __all__ = ["Folded", "ResultChange", "Source", "Unfolded", "fold", "unfold"]
@@ -85,7 +86,7 @@ def fold(text: str, source: Source, shown: Shown, *, may_refer: bool = True) -> 
         return None
     folded = "".join(piece.text for piece in pieces)
     change = ResultChange("+".join(kinds), text, folded)
-    if not _surely_pays(text, folded, kinds) and change.tokens_before - change.tokens_after < _BREAK_EVEN:
+    if not _surely_pays(text, folded, kinds) and not _pays(text, change):
         return None
     # Every stretch has been read back. So the whole can be, if it is cut into the same.
     if _pieces(folded, source) != [_Piece(piece.text, piece.is_reminder) for piece in pieces]:
@@ -103,6 +104,12 @@ def _surely_pays(text: str, folded: str, kinds: Iterable[str]) -> bool:
         return False
     added = _WORDS_OF_A_STATEMENT * (1 + folded.count("[line") + folded.count("[view "))
     return len(text.split()) - len(folded.split()) - (_TOKENS_OF_A_WORD - 1) * added >= _BREAK_EVEN
+
+
+def _pays(text: str, change: ResultChange) -> bool:
+    """Whether there are so many fewer tokens; those of `text` are only counted where its words do not tell."""
+    enough = change.tokens_after + _BREAK_EVEN
+    return least_tokens(text) >= enough or change.tokens_before >= enough
 
 
 def unfold(text: str, source: Source, shown: Shown) -> Unfolded:
