@@ -24,6 +24,10 @@ _COVERED = {
         "Claude Code wrote a hash of the body into it: start Claude Code with CLAUDE_CODE_ATTRIBUTION_HEADER=0, and it "
         "leaves that out"
     ),
+    Cover.DIGEST: (
+        "a header has a hash of its body (Content-Digest, Repr-Digest, Digest or Content-MD5): have the client leave "
+        "that header out"
+    ),
 }
 
 

@@ -199,6 +199,19 @@ async def test_a_signed_request_passes_as_it_is_and_why_is_told_once(
     assert "AWS_BEARER_TOKEN_BEDROCK" in caplog.text
 
 
+async def test_a_request_with_a_hash_of_its_body_in_a_header_passes_as_it_is(
+    addon: FoundryCompress, caplog: pytest.LogCaptureFixture
+) -> None:
+    flow = _flow()
+    flow.request.headers["Content-Digest"] = "sha-256=:AA==:"
+    before = flow.request.get_state()
+    await addon.request(flow)
+    assert flow.request.get_state() == before
+    await _answer(addon, flow)
+    assert _stats(addon)["unchanged"] == {"signed": 1}
+    assert f"A request to {HOST} passed as it was, because a header has a hash of its body" in caplog.text
+
+
 async def test_a_request_with_claude_codes_hash_passes_as_it_is_and_why_is_told_once(
     addon: FoundryCompress, caplog: pytest.LogCaptureFixture
 ) -> None:

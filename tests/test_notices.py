@@ -30,6 +30,7 @@ from rewriting.body_signature import Cover
             lambda notices: notices.signed_body("h.example", Cover.CLAUDE_CODE_HASH),
             "A request to h.example passed as it was, because Claude Code wrote",
         ),
+        (lambda notices: notices.signed_body("h.example", Cover.DIGEST), "because a header has a hash of its body"),
         (lambda notices: notices.unreadable_encoding("snappy"), "'snappy'"),
         (lambda notices: notices.too_large(), "64 MB"),
         (

@@ -36,6 +36,22 @@ def test_the_signature_may_be_any_of_several_headers() -> None:
     assert cover(tutils.treq(headers=fields)) is Cover.AWS_SIGNATURE
 
 
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("Content-Digest: sha-256=:AA==:", True),
+        ("repr-digest: sha-512=:AA==:", True),
+        ("Digest: SHA-256=AA==", True),
+        ("Content-MD5: AA==", True),
+        ("Want-Content-Digest: sha-256=1", False),  # of the answer
+        ("X-Digest: AA==", False),
+    ],
+)
+def test_which_headers_have_a_hash_of_the_body(header: str, expected: bool) -> None:
+    name, value = header.encode().split(b": ")
+    assert cover(tutils.treq(headers=((name, value),))) is (Cover.DIGEST if expected else None)
+
+
 LINE = "x-anthropic-billing-header: cc_version=2.1.197.db4; cc_entrypoint=sdk-cli;"
 
 
