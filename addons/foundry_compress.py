@@ -217,7 +217,8 @@ class FoundryCompress:
         with self._fail_open("requestheaders"):
             if _is_settled(flow) or flow.is_replay or is_local_host(flow.request.host):
                 return
-            if not self._in_scope(_host(flow)):
+            host = _host(flow)
+            if not self._in_scope(host):
                 flow.request.stream = True
                 self._arrivals.other()
             elif flow.request.method != "POST" or self._scope.endpoint(host, flow.request.path) is None:
