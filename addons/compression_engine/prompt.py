@@ -177,8 +177,12 @@ class Prompt:
         return self._canonical
 
     def choose(self, setting: Setting, since: int = 0) -> tuple[Place, ...]:
-        """What would be set aside of the messages that were sent before, from message `since` on."""
-        if not self.request.can_read_files or self.request.drops_old_results:
+        """What would be set aside of the messages that were sent before, from message `since` on.
+
+        Nothing where it could not be read again: without a tool for that, or where the next request need not hold it.
+        """
+        request = self.request
+        if not request.can_read_files or request.drops_old_results or request.is_kept:
             return ()
         return choose(candidates(self.canonical(), self.wire.parse, self.answered), setting, since=since)
 

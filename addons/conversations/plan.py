@@ -91,7 +91,8 @@ def plan(  # noqa: PLR0913 - each is a thing of its own
         terms = replace(terms, rewriting=Rewriting.NONE)
     if last is None:
         return _first_seen(prompt, terms, now)
-    if found is None or (is_cold(found.branch.cache, now, terms.lifetime) and not is_warm):
+    expired = found is not None and is_cold(found.branch.cache, now, terms.lifetime) and not is_warm
+    if found is None or expired or _is_out_of_reach(prompt, found):
         return _anew(prompt, last, terms, now, same=found is not None)
     return _continued(prompt, found, elsewhere, terms, now)
 
@@ -104,7 +105,8 @@ def _first_seen(prompt: Prompt, terms: Terms, now: float) -> Branch:
     policy = terms.policy(raw)
     if raw and terms.rewriting is Rewriting.SET_ASIDE and terms.outgrows(prompt):
         # Only what we had set aside could have let it grow so: it never went out like this.
-        policy = terms.policy(aside=prompt.choose(terms.setting))
+        aside = prompt.choose(terms.setting)
+        policy = terms.policy(aside=aside) if aside else policy
     cache = Cache(new_id(), prompt.keeps, (now,), now if prompt.answered else None)
     return Branch(new_id(), prompt.head, prompt.count, cache, policy, holdout=terms.leaves_alone(prompt))
 
@@ -123,6 +125,11 @@ def _anew(prompt: Prompt, last: Found, terms: Terms, now: float, *, same: bool) 
         policy = terms.policy(aside=aside)
     cache = Cache(new_id(), max(prompt.keeps, last.branch.cache.keeps), (now,))
     return _next(prompt, last, policy, cache, same=same and last.goes_on)
+
+
+def _is_out_of_reach(prompt: Prompt, found: Found) -> bool:
+    """Whether something was set aside that later requests need not hold any more: nobody could read it again."""
+    return prompt.request.is_kept and bool(found.branch.policy.up_to(found.known).aside)
 
 
 def _continued(prompt: Prompt, found: Found, elsewhere: Found | None, terms: Terms, now: float) -> Branch:

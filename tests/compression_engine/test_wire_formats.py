@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from compression_engine import Engine, Outcome, Place, Policy, WireFormat, restore
+from compression_engine import Engine, Outcome, Place, Policy, Setting, WireFormat, restore
 from compression_engine.body import elements, members
 from compression_engine.set_aside import key_of
 from tests.compression_engine.bodies import body, call, dump, numbered, result, source_lines, texts, turns
@@ -323,6 +323,43 @@ def test_nothing_refers_to_what_the_service_may_drop(fields: Any) -> None:
     assert len(second) == len(first)
     disabled = body_in(RESPONSES, session, truncation="disabled", context_management=None)
     assert "as shown above" in texts_in(RESPONSES, rewrite(disabled, RESPONSES))[1]
+
+
+KEPT: list[dict[str, Any]] = [
+    {},
+    {"store": True},
+    {"store": None},
+    {"background": True},
+    {"store": False, "previous_response_id": "resp_1"},
+    {"store": False, "conversation": "conv_1"},
+]
+NOT_KEPT: list[dict[str, Any]] = [
+    {"store": False},
+    {"store": False, "previous_response_id": None, "conversation": None},
+]
+
+
+@pytest.mark.parametrize(
+    ("wire_format", "fields", "may"),
+    [
+        (CHAT, {"store": True}, True),
+        *((RESPONSES, fields, False) for fields in KEPT),
+        *((RESPONSES, fields, True) for fields in NOT_KEPT),
+    ],
+)
+def test_what_the_next_request_need_not_hold_is_not_set_aside(
+    wire_format: WireFormat, fields: dict[str, Any], may: bool
+) -> None:
+    """A client may go on from a stored response with nothing but the answer to a Read of a path."""
+    chosen: list[tuple[Place, ...]] = []
+
+    def decide(prompt: Any) -> Policy:
+        chosen.append(prompt.choose(Setting(0, 0)))
+        return Policy()
+
+    session = turns(*[("Bash", {"command": str(n)}, "\n".join(source_lines(60, str(n)))) for n in range(4)])
+    Engine().rewrite(body_in(wire_format, session, ("Read",), **fields), wire_format, decide)
+    assert bool(chosen[0]) == may
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ type Json = Any
 HOUR, DAY = 3_600.0, 86_400.0
 SETTING = Setting(window=300, least=40)
 NOT_THERE = "Error: no such file or directory: '{}'"
+ASIDE = b"[set aside "
 PATH = "Full output saved to: "
 NUMBERS = st.integers(0, 11)
 
@@ -36,6 +37,7 @@ class Client:
     messages: list[Json]
     in_memory: bool  # asks that its prompts are kept for an hour only
     stubs: list[str] = field(default_factory=list)
+    is_kept: bool = False  # may go on from what the service keeps, in Responses
 
 
 class Record(NamedTuple):
@@ -98,7 +100,9 @@ class World:
                 client.messages += [{"role": "assistant", "content": "Done."}, {"role": "user", "content": "And now?"}]
 
     def body(self, client: Client, *more: Json) -> bytes:
-        asks = {"prompt_cache_retention": "in_memory"} if client.in_memory else {}
+        asks: dict[str, Json] = {"prompt_cache_retention": "in_memory"} if client.in_memory else {}
+        if self.format is RESPONSES:
+            asks["store"] = client.is_kept
         return body_in(self.format, [*client.messages, *more], tools=(READ, BASH), **asks)
 
     def send(self, client: Client, *, refused: bool | None = False, stops: bool = False, fails: bool = False) -> None:
@@ -133,9 +137,10 @@ class World:
             assert fresh.body == arrived, "what is remembered decides nothing"
             assert not fresh.problems
             self._check_laws(client, raw, arrived, policies[0])
+            assert not (client.is_kept and policies[0].aside), "nobody could read it again"
         sent, forms = self._listed(raw), self._listed(arrived)
         if not fails:  # a mistake of ours may cost a cache, once
-            self._check_cache(sent, forms)
+            self._check_cache(sent, forms, is_kept=client.is_kept)
         client.stubs += [path for path in _paths(texts_in(self.format, arrived)) if path not in client.stubs]
         if not refused:
             self.records.append(Record(self.clock.now, HOUR if client.in_memory else DAY, sent, forms))
@@ -147,10 +152,12 @@ class World:
         span = members(raw)["messages" if self.format is CHAT else "input"]
         return [raw[start:end] for start, end in elements(raw[span.start : span.end], span.start)]
 
-    def _check_cache(self, sent: list[bytes], arrived: list[bytes]) -> None:
-        """The longest beginning that is warm arrives as it did."""
+    def _check_cache(self, sent: list[bytes], arrived: list[bytes], *, is_kept: bool) -> None:
+        """The longest beginning that is warm arrives as it did, unless nobody could read again what was set aside."""
         warm = [(_common(one.sent, sent), one) for one in self.records if self.clock.now - one.at <= one.lifetime]
         longest = max((count for count, _ in warm), default=0)
+        if is_kept and any(ASIDE in b"".join(one.arrived[:longest]) for count, one in warm if count == longest):
+            return
         assert not longest or any(
             one.arrived[:longest] == arrived[:longest] for count, one in warm if count == longest
         ), "a warm prompt cache was broken"
@@ -240,9 +247,13 @@ def waits_long(world: World, _number: int, kind: int) -> None:
 def forks(world: World, number: int, kind: int) -> None:
     client = world.client(number)
     end = 1 + 2 * (kind % ((len(client.messages) + 1) // 2))
-    other = Client(client.messages[:end], client.in_memory, [*client.stubs])
+    other = Client(client.messages[:end], client.in_memory, [*client.stubs], client.is_kept)
     world.clients.append(other)
     other.messages += [{"role": "assistant", "content": "So?"}, {"role": "user", "content": f"Or {world.calls}?"}]
+
+
+def has_it_kept(world: World, number: int, _kind: int) -> None:
+    world.client(number).is_kept = True
 
 
 def begins(world: World, _number: int, kind: int) -> None:
@@ -258,7 +269,7 @@ def switches(world: World, _number: int, kind: int) -> None:
 
 
 USUAL = [works, works, works, waits_little, waits_long, forks]
-UNUSUAL = [is_refused, ends_unseen, is_stopped, fails, begins, restarts, switches]
+UNUSUAL = [is_refused, ends_unseen, is_stopped, fails, has_it_kept, begins, restarts, switches]
 type Act = Callable[[World, int, int], None]
 STEPS: st.SearchStrategy[list[tuple[Act, int, int]]] = st.lists(
     st.tuples(st.sampled_from([*USUAL * 3, *UNUSUAL]), NUMBERS, NUMBERS), min_size=16, max_size=30
@@ -282,15 +293,27 @@ def test_what_is_cached_stays_and_nothing_is_lost(
     play(wire_format, turns, steps)
 
 
+DAY_OF_WORK: list[tuple[Act, int, int]] = [
+    *((works, 0, 3), (waits_little, 0, 2), (works, 0, 1), (waits_long, 0, 1)),
+    *((works, 0, 3), (restarts, 0, 0), (is_stopped, 0, 2), (forks, 0, 5), (works, 1, 3), (works, 0, 3)),
+]
+
+
 @pytest.mark.parametrize("wire_format", [CHAT, RESPONSES])
 def test_a_day_in_the_life(wire_format: WireFormat) -> None:
     """Everything that the law is about does come about."""
-    day: list[tuple[Act, int, int]] = [(works, 0, 3), (waits_little, 0, 2), (works, 0, 1), (waits_long, 0, 1)]
-    day += [(works, 0, 3), (restarts, 0, 0), (is_stopped, 0, 2), (forks, 0, 5), (works, 1, 3), (works, 0, 3)]
-    world = play(wire_format, 3, day)
+    world = play(wire_format, 3, DAY_OF_WORK)
     assert world.client(0).stubs, "old results were set aside when the cache was cold"
     arrived = b"".join(world.records[-1].arrived)
     assert len(arrived) < 0.9 * len(b"".join(world.records[-1].sent))
     asked_back = [text for text in texts_in(wire_format, world.body(world.client(0))) if text.startswith("Error: no")]
     assert asked_back
     assert not any(dump(text) in arrived for text in asked_back), "they were answered"
+
+
+def test_what_was_set_aside_comes_back_into_view_once_a_client_may_go_on_without_it() -> None:
+    world = play(RESPONSES, 3, DAY_OF_WORK)
+    assert ASIDE in b"".join(world.records[-1].arrived)
+    has_it_kept(world, 0, 0)
+    works(world, 0, 2)
+    assert ASIDE not in b"".join(world.records[-1].arrived)

@@ -61,7 +61,8 @@ class Request(NamedTuple):
     `head` stands for what the service caches in front of the messages, and `keeps` is for how many seconds it keeps
     that, as the body asks. `can_read_files` says whether the tools can be asked for a file, `drops_old_results` whether
     the service drops old tool results before the model reads them. `model` is the name of the deployment.
-    `asks_long_window`: the body asks for the model's long context window, as on Bedrock.
+    `asks_long_window`: the body asks for the model's long context window, as on Bedrock. `is_kept`: the service keeps
+    the messages, so that later requests may go on from them without sending them.
     """
 
     messages: tuple[Span, ...]
@@ -71,3 +72,4 @@ class Request(NamedTuple):
     model: str = ""
     keeps: float = 300.0
     asks_long_window: bool = False
+    is_kept: bool = False

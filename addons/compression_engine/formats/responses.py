@@ -2,6 +2,7 @@
 
 With `previous_response_id` or `conversation` the service holds what came before, as it was sent, and the body holds
 what is new: its results are written shorter, and refer to nothing that is not in this body.
+Unless `store` is false, it keeps this body as well, and the next one may go on from it so.
 With `truncation` the service drops items when they become too many, and with compaction it reads none in front of its
 summary: then nothing may refer to what came before.
 
@@ -28,7 +29,9 @@ from compression_engine.formats.values import (
 
 __all__ = ["canonical", "is_answer", "is_marked", "parse", "read"]
 
-_HEAD = ("model", "instructions", "tools", "text", "previous_response_id", "conversation")
+# A conversation takes up what it is sent, whatever `store` says. A response in the background is always stored.
+_BY_REFERENCE = ("previous_response_id", "conversation")
+_HEAD = ("model", "instructions", "tools", "text", *_BY_REFERENCE)
 _OUTPUTS = ("function_call_output", "custom_tool_call_output", "local_shell_call_output", "shell_call_output")
 
 
@@ -46,7 +49,14 @@ def read(body: bytes) -> Request:
         can_read_files=can_read_files(member(body, fields, "tools")),
         model=string(body, fields.get("model")) or "",
         keeps=openai.keeps(body, fields),
+        is_kept=_is_kept(body, fields),
     )
+
+
+def _is_kept(body: bytes, fields: dict[str, Span]) -> bool:
+    if member(body, fields, "store") != b"false":
+        return True
+    return any(member(body, fields, name) not in (b"", b"null") for name in _BY_REFERENCE)
 
 
 def canonical(message: bytes) -> bytes:
