@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from configuring.foundry_options import OPTION_NAMES
 from team_gateway import users
 from tests.e2e.like_a_container import DOCKERFILE, Image
 from tests.e2e.mitmdump import PROJECT
 from tests.e2e.snippets import snippet
 
 COMPOSE = PROJECT / "deploy" / "compose.yaml"
+BESIDE = [snippet("docs/containers.md", "yaml", position) for position in range(2)]
+"""What the page has for files beside it: for a company's own proxy, and for a Redis server."""
 
 
 def tool(name: str) -> str:
@@ -47,20 +50,36 @@ def fits(file: Path) -> bool:
 
 
 @pytest.mark.slow
-def test_the_compose_file_and_the_one_on_the_page_are_of_their_form(tmp_path: Path) -> None:
+def test_the_compose_file_and_those_on_the_page_are_of_their_form(tmp_path: Path) -> None:
     assert fits(COMPOSE)
-    of_the_page, broken = tmp_path / "company.yaml", tmp_path / "broken.yaml"
-    of_the_page.write_text(snippet("docs/containers.md", "yaml"))
-    assert fits(of_the_page)
+    of_the_page, broken = tmp_path / "beside.yaml", tmp_path / "broken.yaml"
+    for text in BESIDE:
+        of_the_page.write_text(text)
+        assert fits(of_the_page)
     broken.write_text(COMPOSE.read_text(encoding="utf-8").replace("read_only: true", "read_only: [true]"))
     assert not fits(broken)
 
 
-@pytest.mark.parametrize("text", [COMPOSE.read_text(encoding="utf-8"), snippet("docs/containers.md", "yaml")])
+@pytest.mark.parametrize("text", [COMPOSE.read_text(encoding="utf-8"), *BESIDE])
 def test_every_secret_that_is_used_is_defined_and_none_is_left_over(text: str) -> None:
     given = document(text)
     own = {"proxy_users"} if "build" not in text else set()  # the first file defines it
     assert set(given["services"]["gateway"]["secrets"]) - own == set(given["secrets"])
+
+
+def test_every_option_reaches_the_container_but_those_that_the_image_or_a_secret_settles(gateway: Any) -> None:
+    settled = {"foundry_state_dir", "foundry_token"}
+    assert "FOUNDRY_COMPRESS_STATE_DIR" in Image.of_the_dockerfile().environment
+    passed = [name.replace("FOUNDRY_COMPRESS_", "foundry_").lower() for name in gateway["environment"]]
+    assert sorted(passed) == sorted(OPTION_NAMES - settled)
+
+
+def test_the_secret_with_the_address_of_redis_is_the_file_that_the_option_names(gateway: Any) -> None:
+    given = document(BESIDE[1])
+    (variable,) = given["services"]["gateway"]["environment"]
+    name, _, value = variable.partition("=@/run/secrets/")
+    assert name in gateway["environment"]
+    assert value in given["secrets"]
 
 
 def test_the_image_comes_from_a_fixed_version_of_python_and_from_no_named_index() -> None:

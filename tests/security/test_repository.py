@@ -33,6 +33,16 @@ def test_what_is_made_in_certs_is_never_committed(tmp_path: Path) -> None:
     assert git(tmp_path, "ls-files") == [".gitignore", "certs/README.md"]
 
 
+def test_secrets_beside_the_compose_file_are_never_committed(tmp_path: Path) -> None:
+    shutil.copy(PROJECT / ".gitignore", tmp_path)
+    git(tmp_path, "init", "--quiet")
+    shutil.copytree(PROJECT / "deploy", tmp_path / "deploy")
+    for name in ("proxy_users", "upstream_auth", "state_url", "redis.yaml", ".env"):
+        (tmp_path / "deploy" / name).touch()
+    git(tmp_path, "add", "--all")
+    assert git(tmp_path, "ls-files") == [".gitignore", "deploy/Dockerfile", "deploy/compose.yaml"]
+
+
 def test_no_file_of_the_project_holds_a_key() -> None:
     if not (PROJECT / ".git").exists():
         pytest.skip("this is no checkout, so nothing says which files are the project's")
