@@ -315,6 +315,7 @@ class FoundryCompress:
             "mode": self._mode,
             "pid": os.getpid(),
             "extra_hosts": list(self._scope.extra_hosts),
+            "providers": list(self._scope.providers),
         }
 
     def stats(self) -> dict[str, object]:

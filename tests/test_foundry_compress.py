@@ -514,8 +514,12 @@ async def test_foundry_local(addon: FoundryCompress) -> None:
     await addon.request(flow)
     assert flow.response is not None
     ready = json.loads(flow.response.content or b"")
-    assert ready.keys() == {"addon", "version", "mode", "pid", "extra_hosts"}
+    assert ready.keys() == {"addon", "version", "mode", "pid", "extra_hosts", "providers"}
     assert (ready["addon"], ready["version"], ready["mode"]) == ("foundry_compress", VERSION, "balanced")
+    assert ready["providers"] == []
+    _options().update(foundry_providers="bedrock:us-east-1", foundry_extra_hosts=OTHER)
+    ready = addon.ready()
+    assert (ready["providers"], ready["extra_hosts"]) == (["bedrock:us-east-1"], [OTHER])
 
 
 async def test_a_bad_value_while_running_is_refused_and_undone(addon: FoundryCompress) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography import x509
 
 import host_rules
+import provider_hosts
 from connecting import certificate_authority
 from connecting.certificate_authority import AUTHORITY_FILE, Authority, AuthorityError
 from doctor_checks.finding import Finding, failed, ok, warning
@@ -20,8 +21,13 @@ RESTART = "then restart the proxy and the client"
 _SHOWN = 5  # hosts beside Foundry's
 
 
-def check(directory: Path, extra_hosts: Sequence[str], now: dt.datetime) -> Iterator[Finding]:
-    """The findings for the authority in `directory`, which should serve Foundry and `extra_hosts`."""
+def check(
+    directory: Path, extra_hosts: Sequence[str], now: dt.datetime, providers: Sequence[str] = ()
+) -> Iterator[Finding]:
+    """The findings for the authority in `directory`, which should serve Foundry, `extra_hosts` and `providers`.
+
+    `providers` are what `provider_hosts.named_provider` returns.
+    """
     name = "authority"
     try:
         authority = certificate_authority.inspect(directory)
@@ -41,6 +47,7 @@ def check(directory: Path, extra_hosts: Sequence[str], now: dt.datetime) -> Iter
     since = certificates[0].not_valid_before_utc if certificates[0] else None
     yield judge_dates(authority, since, directory, now)
     yield judge_scope(authority, (*host_rules.FOUNDRY_DOMAINS, *extra_hosts), directory)
+    yield from judge_providers(authority, providers)
     yield judge_key(directory / AUTHORITY_FILE)
 
 
@@ -77,6 +84,23 @@ def judge_scope(authority: Authority, wanted: Iterable[str], directory: Path) ->
     further = [host for host in authority.permitted if host not in host_rules.FOUNDRY_DOMAINS]
     shown = further if len(further) <= _SHOWN else [*further[:_SHOWN], f"{len(further) - _SHOWN} more"]
     return ok(name, f"Foundry's hosts{''.join(f', {host}' for host in shown)} and no others")
+
+
+def judge_providers(authority: Authority, providers: Iterable[str]) -> Iterator[Finding]:
+    """Whether it can vouch for the hosts of all `providers`, which whatever treats them sees to when it starts."""
+    lacking = [
+        named
+        for named in providers
+        if authority.constrained
+        and not all(_permits(authority.permitted, host) for host in provider_hosts.hosts(named))
+    ]
+    if lacking:
+        yield warning(
+            "authority: providers",
+            f"does not permit the hosts of {', '.join(lacking)}: they are added when claude-foundry starts, or a proxy "
+            f"with foundry_providers={','.join(lacking)}",
+            "start it so, and then the client anew",
+        )
 
 
 def judge_key(file: Path) -> Finding:

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import host_rules
+import provider_hosts
 from doctor_checks.finding import Finding, failed, ok, skipped, warning
 from doctor_checks.proxy import Kind, Look
 from doctor_checks.request import Target
@@ -17,7 +18,7 @@ from launcher import child_environment, foundry_target, no_proxy, trust
 from launcher.client_settings import ClientSettings
 from launcher.errors import LauncherError
 
-__all__ = ["check", "extra_hosts", "target"]
+__all__ = ["check", "extra_hosts", "named_providers", "target"]
 
 USE_FOUNDRY = "CLAUDE_CODE_USE_FOUNDRY"
 RESOURCE = "ANTHROPIC_FOUNDRY_RESOURCE"
@@ -25,6 +26,7 @@ BASE_URL = "ANTHROPIC_FOUNDRY_BASE_URL"
 PLAIN_BASE_URL = "ANTHROPIC_BASE_URL"
 TRUSTED = "NODE_EXTRA_CA_CERTS"
 EXTRA_HOSTS = "FOUNDRY_COMPRESS_EXTRA_HOSTS"
+PROVIDERS = "FOUNDRY_COMPRESS_PROVIDERS"
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 _USER = re.compile(r"(?<=//)[^\s'\"]*@|[^\s'\"/]+@")
 
@@ -57,9 +59,20 @@ def extra_hosts(environment: Mapping[str, str], settings: ClientSettings) -> tup
 
 def named_hosts(environment: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """The hosts that `EXTRA_HOSTS` names; and what is none."""
-    given = [item for item in re.split(r"[,\s]+", environment.get(EXTRA_HOSTS, "")) if item]
+    given = _listed(environment, EXTRA_HOSTS)
     hosts = [host for item in given if (host := host_rules.named_host(item))]
     return hosts, [item for item in given if not host_rules.named_host(item)]
+
+
+def named_providers(environment: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """What `PROVIDERS` names, as `provider_hosts.named_provider` returns it; and what is none."""
+    given = _listed(environment, PROVIDERS)
+    providers = [provider for item in given if (provider := provider_hosts.named_provider(item))]
+    return providers, [item for item in given if not provider_hosts.named_provider(item)]
+
+
+def _listed(environment: Mapping[str, str], variable: str) -> list[str]:
+    return [item for item in re.split(r"[,\s]+", environment.get(variable, "")) if item]
 
 
 def check(
@@ -80,6 +93,7 @@ def check(
         names = ", ".join(_USER.sub("", item) for item in wrong)
         detail = f"{names} is not possible; allowed are {host_rules.NAMED_HOSTS}"
         yield failed("extra hosts", f"{EXTRA_HOSTS}: {detail}", f"correct or unset {EXTRA_HOSTS}")
+    yield from judge_providers(environment)
     yield from judge_gateway(settings, {*named, *company_hosts}, proxy)
     if settings.variables.get(PLAIN_BASE_URL, "").strip() and _is_on(settings):
         detail = f"{PLAIN_BASE_URL} (in {settings.origin(PLAIN_BASE_URL)}) has no effect on Foundry"
@@ -131,6 +145,15 @@ def judge_resource(settings: ClientSettings) -> Finding:
         return failed(name, f"{variable} in {origin} has no possible port", "correct it")
     gateway = ", a gateway" if found.is_gateway else ""
     return ok(name, f"{found.host}{gateway} ({variable} in {origin})")
+
+
+def judge_providers(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether what is named as a provider is one: claude-foundry does not start otherwise."""
+    _, wrong = named_providers(environment)
+    if wrong:
+        names = ", ".join(ascii(item) for item in wrong)
+        detail = f"{PROVIDERS}: {names} is not possible; allowed are {provider_hosts.NAMED_PROVIDERS}"
+        yield failed("providers", detail, f"correct or unset {PROVIDERS}")
 
 
 def judge_gateway(settings: ClientSettings, known: Collection[str], proxy: Look) -> Iterator[Finding]:

@@ -84,7 +84,8 @@ class Examination:
         from doctor_checks import client, policy
 
         named, _ = client.extra_hosts(self._subject.variables, self._settings)
-        return policy.check(self._subject.policy_file, self._subject.variables, named)
+        providers, _ = client.named_providers(self._subject.variables)
+        return policy.check(self._subject.policy_file, self._subject.variables, named, providers)
 
     @cached_property
     def _company_hosts(self) -> tuple[str, ...]:
@@ -99,7 +100,8 @@ class Examination:
 
         named, _ = client.extra_hosts(self._subject.variables, self._settings)
         hosts = dict.fromkeys([*named, *self._company_hosts])
-        return authority.check(self._subject.confdir, list(hosts), dt.datetime.now(dt.UTC))
+        providers, _ = client.named_providers(self._subject.variables)
+        return authority.check(self._subject.confdir, list(hosts), dt.datetime.now(dt.UTC), providers)
 
     def _proxy(self) -> Iterator[Finding]:
         yield proxy.judge(self._look)

@@ -13,6 +13,7 @@ __all__ = ["check", "hosts"]
 
 NAME = "company policy"
 MODE = "FOUNDRY_COMPRESS_MODE"
+PROVIDERS = "FOUNDRY_COMPRESS_PROVIDERS"
 ASK = "ask your administrator to correct it; until then nothing is rewritten"
 
 
@@ -22,8 +23,13 @@ def hosts(file: Path | None) -> tuple[str, ...]:
     return policy.extra_hosts if policy else ()
 
 
-def check(file: Path | None, environment: Mapping[str, str], extra_hosts: Sequence[str]) -> Iterator[Finding]:
-    """The findings for the policy in `file` and what this `environment` sets; `extra_hosts` are those in use."""
+def check(
+    file: Path | None, environment: Mapping[str, str], extra_hosts: Sequence[str], providers: Sequence[str] = ()
+) -> Iterator[Finding]:
+    """The findings for the policy in `file` and what this `environment` sets.
+
+    `extra_hosts` and `providers` are those in use.
+    """
     try:
         policy = company_policy.load(file)
     except PolicyError as error:
@@ -33,7 +39,7 @@ def check(file: Path | None, environment: Mapping[str, str], extra_hosts: Sequen
         yield skipped(NAME, f"there is none ({file or company_policy.POLICY_FILE})")
         return
     yield judge(policy)
-    yield from judge_settings(policy, environment, extra_hosts)
+    yield from judge_settings(policy, environment, extra_hosts, providers)
 
 
 def judge(policy: CompanyPolicy) -> Finding:
@@ -46,7 +52,7 @@ def judge(policy: CompanyPolicy) -> Finding:
 
 
 def judge_settings(
-    policy: CompanyPolicy, environment: Mapping[str, str], extra_hosts: Sequence[str]
+    policy: CompanyPolicy, environment: Mapping[str, str], extra_hosts: Sequence[str], providers: Sequence[str]
 ) -> Iterator[Finding]:
     """What is set beyond it, and will be refused."""
     mode = environment.get(MODE, "")
@@ -58,4 +64,11 @@ def judge_settings(
             "policy: hosts",
             f"beyond the company policy: {', '.join(refused)}",
             "take them out of FOUNDRY_COMPRESS_EXTRA_HOSTS and ANTHROPIC_FOUNDRY_BASE_URL, or ask your administrator",
+        )
+    if beyond := [one for one in providers if policy.refused_provider(PROVIDERS, [one])]:
+        allowed = ", ".join(policy.allowed_providers()) or "none"
+        yield failed(
+            "policy: providers",
+            f"beyond the company policy: {', '.join(beyond)}; allowed are {allowed}",
+            f"correct or unset {PROVIDERS}, or ask your administrator",
         )

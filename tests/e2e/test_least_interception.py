@@ -111,7 +111,7 @@ def test_plain_http_to_other_hosts_keeps_headers_and_body(proxy: Mitmdump, origi
 
 def test_foundry_local_is_answered_here_and_never_asked_for_elsewhere(proxy: Mitmdump, origin: RecordingOrigin) -> None:
     origin.forget()
-    assert proxy.local("/ready").keys() == {"addon", "version", "mode", "pid", "extra_hosts"}
+    assert proxy.local("/ready").keys() == {"addon", "version", "mode", "pid", "extra_hosts", "providers"}
     unknown = b"GET http://foundry.local/secrets HTTP/1.1\r\nHost: foundry.local\r\n\r\n"
     assert plain(proxy.port, unknown).status == 404
     assert plain(proxy.port, request("foundry.local", b"{}", path="http://foundry.local/ready")).status == 405

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from mitmproxy.certs import CertStore
 
+import provider_hosts
 from connecting import certificate_authority
 from connecting.certificate_authority import AUTHORITY_FILE, CERTIFICATE_FILE
 from doctor_checks import authority
@@ -70,6 +71,17 @@ def test_a_host_that_it_does_not_permit(made: Path) -> None:
     assert found.verdict is Verdict.FAILED
     assert found.detail == "does not permit other.example.com"
     assert found.remedy.startswith(f"start scripts/make_ca --directory {made} other.example.com, ")
+
+
+def test_a_provider_whose_hosts_it_does_not_permit(made: Path) -> None:
+    certificate_authority.ensure(made, provider_hosts.hosts("bedrock:us-east-1"))
+    now = dt.datetime.now(dt.UTC)
+    assert "authority: providers" not in by_name(authority.check(made, (), now, ["bedrock:us-east-1"]))
+    found = by_name(authority.check(made, (), now, ["bedrock:us-east-1", "bedrock", "vertex:eu"]))
+    assert found["authority: scope"].verdict is Verdict.OK
+    assert found["authority: providers"].verdict is Verdict.WARNING
+    assert found["authority: providers"].detail.startswith("does not permit the hosts of bedrock, vertex:eu: ")
+    assert "foundry_providers=bedrock,vertex:eu" in found["authority: providers"].detail
 
 
 def test_mitmproxy_s_own_can_vouch_for_every_host(tmp_path: Path) -> None:

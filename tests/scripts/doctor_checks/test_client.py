@@ -145,6 +145,15 @@ def test_hosts_beside_foundry_s_own(tmp_path: Path) -> None:
     assert "hunter2" not in check(tmp_path, secret)["extra hosts"].detail
 
 
+def test_providers_beside_foundry(tmp_path: Path) -> None:
+    variables = {**SET_UP, "FOUNDRY_COMPRESS_PROVIDERS": "Bedrock:us-east-1, vertexx anthropic:us"}
+    assert client.named_providers(variables) == (["bedrock:us-east-1"], ["vertexx", "anthropic:us"])
+    found = check(tmp_path, variables)["providers"]
+    assert found.verdict is Verdict.FAILED
+    assert "'vertexx', 'anthropic:us' is not possible; allowed are vertex, bedrock and anthropic" in found.detail
+    assert "providers" not in check(tmp_path, {**SET_UP, "FOUNDRY_COMPRESS_PROVIDERS": "vertex,bedrock"})
+
+
 def test_a_gateway_that_a_proxy_started_by_hand_does_not_know(tmp_path: Path) -> None:
     found = check(tmp_path, {}, ADDON, user=GATEWAY)
     assert found["gateway"].verdict is Verdict.WARNING

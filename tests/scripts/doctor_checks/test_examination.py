@@ -74,6 +74,14 @@ def test_the_authority_must_permit_the_gateway(machine: Path) -> None:
     assert "gateway.example.com" in found["authority: scope"].remedy
 
 
+def test_providers_are_held_against_the_authority_and_the_policy(machine: Path) -> None:
+    (machine / "policy.toml").write_text("may_add_hosts = false")
+    found = examine(machine, {**SET_UP, "FOUNDRY_COMPRESS_PROVIDERS": "bedrock,vertexx"}, offline=True)
+    assert found["providers"].verdict is Verdict.FAILED
+    assert found["authority: providers"].verdict is Verdict.WARNING
+    assert found["policy: providers"].verdict is Verdict.FAILED
+
+
 def test_what_the_policy_names_counts_as_foundry_s(machine: Path) -> None:
     (machine / "policy.toml").write_text('extra_hosts = ["gateway.example.com"]')
     found = examine(machine, SET_UP, offline=True)

@@ -71,3 +71,14 @@ def test_what_is_set_beyond_it(file: Path) -> None:
 
 def test_what_is_set_within_it(file: Path) -> None:
     assert list(check(file, "lossless", ["gateway.example.com"])) == ["company policy"]
+
+
+def test_providers_beyond_it(file: Path) -> None:
+    named = ["bedrock:us-east-1", "anthropic"]
+    found = by_name(policy.check(file, {}, (), named))["policy: providers"]
+    assert found.verdict is Verdict.FAILED
+    assert found.detail == "beyond the company policy: bedrock:us-east-1, anthropic; allowed are none"
+    file.write_text('providers = ["bedrock"]\n')
+    found = by_name(policy.check(file, {}, (), named))["policy: providers"]
+    assert found.detail == "beyond the company policy: anthropic; allowed are bedrock"
+    assert list(by_name(policy.check(file, {}, (), named[:1]))) == ["company policy"]
