@@ -5,7 +5,7 @@ Imports no mitmproxy, does no I/O, reads no clock. See docs/architecture.md for 
 
 from compression_engine.body import NotUnderstood
 from compression_engine.conversation import NO_RESULTS, SET_ASIDE, Conversation, Counts
-from compression_engine.engine import Decide, Elsewhere, Engine, Outcome, ResultChange, Rewrite, restore
+from compression_engine.engine import Decide, Engine, Outcome, ResultChange, Rewrite, restore
 from compression_engine.formats import WireFormat
 from compression_engine.policy import RULES_VERSION, Place, Policy
 from compression_engine.prompt import Prompt
@@ -18,7 +18,6 @@ __all__ = [
     "Conversation",
     "Counts",
     "Decide",
-    "Elsewhere",
     "Engine",
     "NotUnderstood",
     "Outcome",

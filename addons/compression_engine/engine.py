@@ -14,14 +14,11 @@ from compression_engine.memory import Memory
 from compression_engine.policy import Policy
 from compression_engine.prompt import Beginning, Beginnings, Prompt
 
-__all__ = ["Decide", "Elsewhere", "Engine", "Outcome", "ResultChange", "Rewrite", "restore"]
+__all__ = ["Decide", "Engine", "Outcome", "ResultChange", "Rewrite", "restore"]
 
 
 type Decide = Callable[[Prompt], Policy]
 """Says how a conversation is written, given what its request says."""
-
-type Elsewhere = Callable[[Prompt, Policy], Rewrite | None]
-"""What another engine makes of a prompt, if one is at hand."""
 
 # What is read once more, the last message that was known, is quickly read up to this size: some milliseconds.
 _MOST_READ_AT_ONCE = 500_000
@@ -81,18 +78,16 @@ class Engine:
         wire_format: WireFormat,
         decide: Decide = lambda _: Policy(),
         goes_on: Callable[[], bool] = lambda: True,
-        elsewhere: Elsewhere = lambda _prompt, _policy: None,
     ) -> Rewrite:
-        """Rewrite `body` as `decide` says; what the three raise is raised. Otherwise never raises, see `Outcome`.
+        """Rewrite `body` as `decide` says; what the two raise is raised. Otherwise never raises, see `Outcome`.
 
-        `goes_on` is asked before each message whether to go on, `elsewhere` whether somebody else does the work.
+        `goes_on` is asked before each message whether to go on.
         """
         try:
             prompt = self.read(body, wire_format)
         except NotUnderstood:
             return Rewrite(body, Outcome.NOT_UNDERSTOOD)
-        policy = decide(prompt)
-        return elsewhere(prompt, policy) or self.write(prompt, policy, goes_on)
+        return self.write(prompt, decide(prompt), goes_on)
 
     def rewrite_if_quick(
         self, body: bytes, wire_format: WireFormat, decide: Decide, is_routine: Callable[[Prompt], bool], most: int

@@ -10,6 +10,7 @@ Both ends speak in pickled tuples. They are the same program on two ends of a pi
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import os
@@ -20,8 +21,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -37,7 +39,7 @@ _THREADS = 2  # so that one long work does not hold up the next
 _ASK_SECONDS = 0.05  # how often is asked whether to go on
 _HANGS_SECONDS = 5.0  # it says of each thing that it has got it: far above what that takes
 _SWITCH_SECONDS = 0.0005  # how long its reading waits for its working, 64 kB at a time
-_LONGEST_SECONDS = 60.0  # no work takes so long: it hangs
+_LONGEST_SECONDS = 60.0  # no work takes so long once it has begun: it hangs
 _ENDS_SECONDS = 1.0
 _MOST_STARTS = 3  # in a row: what ends so often ends again
 _STEADY_SECONDS = 600.0  # what ran so long had not ended for nothing
@@ -54,7 +56,7 @@ class EngineProcessError(Exception):
 
 
 class EngineProcess:
-    """The process, seen from the proxy. Several threads may use it at once, and none waits for a pipe.
+    """The process, seen from the proxy. Threads may use it at once, and none waits for a pipe.
 
     `adopt` gets the conversations that it hands over, on a thread of its own.
     """
@@ -92,33 +94,29 @@ class EngineProcess:
                 return
             self._running = _Running(process, self._adopt)
 
-    def rewrite(self, body: bytes, wire_format: WireFormat, policy: Policy, goes_on: Callable[[], bool]) -> Rewrite:
-        """As `Engine.rewrite`, elsewhere; waits for it. Raises EngineProcessError.
+    async def rewrite(
+        self, body: bytes, wire_format: WireFormat, policy: Policy, goes_on: Callable[[], bool]
+    ) -> Rewrite:
+        """As `Engine.rewrite`, elsewhere. Raises EngineProcessError.
 
         Where it is not to go on, nobody waits until the process has heard so.
         """
         running = self._in_use()
         number, future = running.give(body, wire_format, policy)
-        for _ in range(int(_LONGEST_SECONDS / _ASK_SECONDS)):
-            try:
-                rewrite = future.result(_ASK_SECONDS)
-            except TimeoutError:
-                if not goes_on():
-                    running.stop(number)
-                    return Rewrite(body, Outcome.STOPPED)
-                if running.hangs:
-                    break
-                continue
-            return rewrite if rewrite.body else replace(rewrite, body=body)
-        running.end()
-        raise EngineProcessError("the engine's process hangs")
+        answer = asyncio.wrap_future(future)
+        while not answer.done():
+            await asyncio.wait([answer], timeout=_ASK_SECONDS)
+            if not answer.done() and not goes_on():
+                running.stop(number)
+                return Rewrite(body, Outcome.STOPPED)
+            running.end_if_it_hangs()
+        rewrite = answer.result()
+        return rewrite if rewrite.body else replace(rewrite, body=body)
 
     def learn(self, body: bytes, wire_format: WireFormat, policy: Policy) -> None:
         """Have it work on a body that nobody waits for, unless it has much to do. Raises EngineProcessError."""
         running = self._in_use()
-        if running.hangs:
-            running.end()
-            raise EngineProcessError("the engine's process hangs")
+        running.end_if_it_hangs()
         if running.waiting < _MOST_LEARNED:
             running.give(body, wire_format, policy)
 
@@ -140,11 +138,12 @@ class EngineProcess:
 
 @dataclass(slots=True)
 class _Work:
-    """What the process was given, when (monotonic), and whether it has said that it got it."""
+    """What the process was given, when (monotonic), whether it has said that it got it, and when that it has begun."""
 
     asked_at: float
     future: Future[Rewrite] = field(default_factory=Future)
     has_arrived: bool = False
+    begun_at: float | None = None
 
 
 class _Running:
@@ -172,13 +171,16 @@ class _Running:
         """How much work it has."""
         return len(self._work)
 
-    @property
-    def hangs(self) -> bool:
-        """Whether something did not even arrive, and nothing else did meanwhile."""
-        before = time.monotonic() - _HANGS_SECONDS
+    def end_if_it_hangs(self) -> None:
+        """Kill it where something did not even arrive, and nothing else did meanwhile, or where work never ends."""
+        now = time.monotonic()
         with self._lock:
-            late = any(not work.has_arrived and work.asked_at < before for work in self._work.values())
-            return late and self._heard_at < before
+            works = list(self._work.values())
+            is_silent = self._heard_at < now - _HANGS_SECONDS
+        never_arrived = any(not work.has_arrived and work.asked_at < now - _HANGS_SECONDS for work in works)
+        never_ends = any(work.begun_at is not None and work.begun_at < now - _LONGEST_SECONDS for work in works)
+        if never_ends or (is_silent and never_arrived):
+            self.end("the engine's process hangs")
 
     def give(self, body: bytes, wire_format: WireFormat, policy: Policy) -> tuple[int, Future[Rewrite]]:
         """Give it work: its number, and what will come of it. Raises EngineProcessError."""
@@ -197,7 +199,7 @@ class _Running:
             self._work.pop(number, None)
         self._to_write.put((number, None, "", None))
 
-    def end(self) -> None:
+    def end(self, reason: str = _ENDED) -> None:
         """Kill it; what waits for it fails."""
         with self._lock:
             if not self.has_ended:
@@ -207,7 +209,7 @@ class _Running:
         self._to_write.put(None)
         self.process.kill()
         for work in left.values():
-            _resolve(work.future, _ENDED)
+            _resolve(work.future, reason)
 
     def _write(self) -> None:
         pipe = self.process.stdin
@@ -229,34 +231,45 @@ class _Running:
         with contextlib.suppress(OSError):
             pipe.close()
 
-    def _hear(self, number: int | None, answer: _Answer) -> None:
+    def _hear(self, number: int, answer: _Answer) -> None:
         if isinstance(answer, Conversation):
             self._adopt(answer)
             return
         with self._lock:
             self._heard_at = time.monotonic()
-            if number is None:
+            if answer is _Sign.READY:
                 self.is_ready = not self.has_ended
                 return
-            if answer is None:
-                if number in self._work:
-                    self._work[number].has_arrived = True
+            work = self._work.get(number)
+            if work is None:
                 return
-            work = self._work.pop(number, None)
-        if work is not None:
-            _resolve(work.future, answer)
+            if answer is _Sign.ARRIVED:
+                work.has_arrived = True
+            elif answer is _Sign.BEGUN:
+                work.begun_at = self._heard_at
+            else:
+                del self._work[number]
+                _resolve(work.future, answer)
 
 
-type _Answer = Rewrite | Conversation | str | None
-"""What came of the work; what was handed over after it; what was raised; that it has arrived, or, without a number,
-that the process is ready."""
+class _Sign(Enum):
+    """What the process says besides what comes of its work."""
+
+    READY = 1
+    ARRIVED = 2
+    BEGUN = 3
+
+
+type _Answer = Rewrite | Conversation | str | _Sign
+"""What came of the work; what is handed over after it; or what was raised."""
 
 
 def _resolve(future: Future[Rewrite], answer: Rewrite | str) -> None:
-    if isinstance(answer, Rewrite):
-        future.set_result(answer)
-    else:
-        future.set_exception(EngineProcessError(answer))
+    with contextlib.suppress(InvalidStateError):  # nobody waits any more
+        if isinstance(answer, Rewrite):
+            future.set_result(answer)
+        else:
+            future.set_exception(EngineProcessError(answer))
 
 
 def serve(memory_bytes: int) -> None:
@@ -270,7 +283,7 @@ def serve(memory_bytes: int) -> None:
     stops: dict[int, threading.Event] = {}
     writing = threading.Lock()
 
-    def say(number: int | None, answer: _Answer) -> None:
+    def say(number: int, answer: _Answer) -> None:
         message = pickle.dumps((number, answer), pickle.HIGHEST_PROTOCOL)  # before the others have to wait
         with writing, contextlib.suppress(OSError):
             answers.write(message)
@@ -278,6 +291,7 @@ def serve(memory_bytes: int) -> None:
 
     def work(number: int, body: bytes, wire_format: str, policy: Policy) -> None:
         stop = stops[number]
+        say(number, _Sign.BEGUN)
         try:
             prompt = engine.read(body, WireFormat(wire_format))
             rewrite = engine.write(prompt, policy, lambda: not stop.is_set())
@@ -294,13 +308,13 @@ def serve(memory_bytes: int) -> None:
             del stops[number]
 
     tokens.warm_up()
-    say(None, None)
+    say(-1, _Sign.READY)
     threads = ThreadPoolExecutor(_THREADS)
     with contextlib.suppress(Exception):  # the end of the pipe, or a proxy of another version
         while True:
             number, body, wire_format, policy = _read(requests)
             if body is not None:
-                say(number, None)
+                say(number, _Sign.ARRIVED)
                 stops[number] = threading.Event()
                 threads.submit(work, number, body, wire_format, policy)
             elif (stop := stops.get(number)) is not None:

@@ -464,7 +464,7 @@ async def test_the_event_loop_never_waits_for_it(
     finally:
         first.close()
         second.close()
-    assert set(used) == {"foundry-engine", "foundry-notes"}
+    assert set(used) == {"foundry-deciding", "foundry-notes"}
     assert not (tmp_path / STATE_FILE).exists()
     assert keys(redis_server) > len(messages)
 

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 
 from compression_engine import Engine, Outcome, Place, Policy, WireFormat
 from rewriting import engine_process
-from rewriting.engine_process import EngineProcess, EngineProcessError
+from rewriting.engine_process import EngineProcess, EngineProcessError, _Sign
 from rewriting.engine_worker import HEAVY_BYTES, QUICK_BYTES, EngineFailure, EngineWorker
 from tests.compression_engine.bodies import READ, body, numbered, source_lines, turns
 from tests.e2e.mitmdump import Mitmdump, wait_for
@@ -52,27 +52,30 @@ def yes() -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("policy", [Policy(), Policy(raw=((0, 3),)), Policy(aside=(Place(2, 0),))])
-def test_it_is_an_engine_like_any_other(process: EngineProcess, policy: Policy) -> None:
+async def test_it_is_an_engine_like_any_other(process: EngineProcess, policy: Policy) -> None:
     raw = body(SMALL)
-    assert process.rewrite(raw, FORMAT, policy, yes) == Engine().rewrite(raw, FORMAT, lambda _: policy)
+    assert await process.rewrite(raw, FORMAT, policy, yes) == Engine().rewrite(raw, FORMAT, lambda _: policy)
 
 
 @pytest.mark.slow
-def test_what_stays_as_it_is_is_the_very_same_body(process: EngineProcess) -> None:
+async def test_what_stays_as_it_is_is_the_very_same_body(process: EngineProcess) -> None:
     raw = body(turns())
-    assert process.rewrite(raw, FORMAT, Policy(), yes).body is raw
-    assert process.rewrite(b"{}", FORMAT, Policy(), yes).outcome is Outcome.NOT_UNDERSTOOD
+    assert (await process.rewrite(raw, FORMAT, Policy(), yes)).body is raw
+    assert (await process.rewrite(b"{}", FORMAT, Policy(), yes)).outcome is Outcome.NOT_UNDERSTOOD
+
+
+def _very_large() -> bytes:
+    return body(turns(*((READ, {"file_path": f"{at}"}, numbered(source_lines(900, f"w{at}"))) for at in range(60))))
 
 
 @pytest.mark.slow
-def test_it_stops_where_it_is_told_to(process: EngineProcess) -> None:
-    results = turns(*((READ, {"file_path": f"{at}"}, numbered(source_lines(900, f"w{at}"))) for at in range(60)))
-    assert process.rewrite(body(results), FORMAT, Policy(), lambda: False).outcome is Outcome.STOPPED
+async def test_it_stops_where_it_is_told_to(process: EngineProcess) -> None:
+    assert (await process.rewrite(_very_large(), FORMAT, Policy(), lambda: False)).outcome is Outcome.STOPPED
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
-def test_when_it_is_killed_who_waits_is_told_and_it_starts_anew() -> None:
+async def test_when_it_is_killed_who_waits_is_told_and_it_starts_anew() -> None:
     process = started()
     pid = stopped(process)
 
@@ -81,13 +84,13 @@ def test_when_it_is_killed_who_waits_is_told_and_it_starts_anew() -> None:
         return True
 
     with pytest.raises(EngineProcessError, match="has ended"):
-        process.rewrite(body(SMALL), FORMAT, Policy(), kill)
+        await process.rewrite(body(SMALL), FORMAT, Policy(), kill)
     assert not process.is_ready
     with pytest.raises(EngineProcessError, match="has ended"):
         process.learn(body(SMALL), FORMAT, Policy())
     process.start()
     assert wait_for(lambda: process.is_ready, 30)
-    assert process.rewrite(body(SMALL), FORMAT, Policy(), yes).outcome is Outcome.REWRITTEN
+    assert (await process.rewrite(body(SMALL), FORMAT, Policy(), yes)).outcome is Outcome.REWRITTEN
     process.close()
     assert not process.is_ready
 
@@ -198,9 +201,9 @@ def test_it_ends_with_the_proxy_whatever_it_is_at() -> None:
     try:
         assert process.stdin
         assert process.stdout
-        assert engine_process._read(process.stdout) == (None, None)
+        assert engine_process._read(process.stdout) == (-1, _Sign.READY)
         engine_process._write(process.stdin, (0, b"{}", FORMAT.value, Policy()))
-        assert engine_process._read(process.stdout) == (0, None), "it is at it"
+        assert engine_process._read(process.stdout) == (0, _Sign.ARRIVED)
         process.stdin.close()
         assert process.wait(30) == 0
     finally:
@@ -213,27 +216,15 @@ def test_it_ends_with_the_proxy_whatever_it_is_at() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
-def test_a_process_that_takes_nothing_holds_up_nobody_who_ends_it() -> None:
+async def test_a_process_that_takes_nothing_holds_up_nobody_who_ends_it() -> None:
     process = started()
     stopped(process)
-    failed: list[Exception] = []
-
-    def rewrite() -> None:
-        try:
-            process.rewrite(b" " * 1_000_000, FORMAT, Policy(), yes)  # more than a pipe holds
-        except EngineProcessError as error:
-            failed.append(error)
-
-    asks = threading.Thread(target=rewrite, daemon=True)
-    asks.start()
-    assert wait_for(lambda: process._running and process._running.waiting, 30)
-    ends = threading.Thread(target=process.close, daemon=True)
-    ends.start()
-    ends.join(30)
-    asks.join(30)
-    assert not ends.is_alive()
-    assert not asks.is_alive()
-    assert failed
+    large = b" " * 1_000_000  # more than a pipe holds
+    asks = asyncio.create_task(process.rewrite(large, FORMAT, Policy(), yes))
+    assert await asyncio.to_thread(wait_for, lambda: process._running and process._running.waiting, 30)
+    await asyncio.wait_for(asyncio.to_thread(process.close), 30)
+    with pytest.raises(EngineProcessError, match="has ended"):
+        await asyncio.wait_for(asks, 30)
     process.start()
     assert not process.is_ready
     assert process._running is not None
@@ -265,21 +256,36 @@ def test_what_has_much_to_read_does_not_hang_as_long_as_something_arrives() -> N
     number, _ = running.give(body(SMALL), FORMAT, Policy())
     running._work[number].asked_at -= 600
     running._heard_at = running._work[number].asked_at + 600
-    assert not running.hangs
+    running.end_if_it_hangs()
+    assert not running.has_ended
     running._heard_at -= 600
-    assert running.hangs
-    with pytest.raises(EngineProcessError, match="hangs"):
+    with pytest.raises(EngineProcessError, match="has ended"):
         process.learn(body(SMALL), FORMAT, Policy())
     assert running.has_ended
     process.close()
 
 
 @pytest.mark.slow
+async def test_only_what_has_begun_can_take_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for its turn waits as long as others have theirs: after a restart there is much to do at once."""
+    monkeypatch.setattr(engine_process, "_LONGEST_SECONDS", 0.0)
+    process = started()
+    running = process._running
+    assert running
+    running._work[7] = engine_process._Work(time.monotonic() - 600, has_arrived=True)
+    running.end_if_it_hangs()
+    assert not running.has_ended
+    with pytest.raises(EngineProcessError, match="hangs"):
+        await process.rewrite(_very_large(), FORMAT, Policy(), yes)
+    process.close()
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
-def test_who_need_not_wait_does_not_and_leaves_nothing_behind() -> None:
+async def test_who_need_not_wait_does_not_and_leaves_nothing_behind() -> None:
     process = started()
     stopped(process)
-    assert process.rewrite(body(SMALL), FORMAT, Policy(), lambda: False).outcome is Outcome.STOPPED
+    assert (await process.rewrite(body(SMALL), FORMAT, Policy(), lambda: False)).outcome is Outcome.STOPPED
     assert process._running
     assert not process._running.waiting
     for _ in range(2 * engine_process._MOST_LEARNED):

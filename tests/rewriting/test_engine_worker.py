@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -9,9 +10,11 @@ from dataclasses import dataclass, field
 import pytest
 from mitmproxy.exceptions import OptionsError
 
-from compression_engine import Decide, Engine, Outcome, Policy, Prompt, Rewrite, WireFormat
-from rewriting.engine_worker import _THREADS, EngineFailure, EngineWorker
+from compression_engine import Engine, Outcome, Policy, Prompt, Rewrite, WireFormat
+from rewriting.engine_threads import EngineFailure
+from rewriting.engine_worker import _WRITING, QUICK_BYTES, EngineWorker
 from tests.compression_engine.bodies import READ, body, numbered, source_lines, turns
+from tests.e2e.mitmdump import wait_for
 
 FORMAT = WireFormat.ANTHROPIC_MESSAGES
 LINES = numbered(source_lines(60))
@@ -42,24 +45,27 @@ class Decider:
         return bool(self.threads)
 
 
-type _Act = Callable[[bytes, Callable[[], bool]], Rewrite]
+type _Act = Callable[[str, Callable[[], bool]], None]
 
 
 class _Engine(Engine):
+    """Does as `act` does, to which it tells the first words of the body and whether to go on, where that is told."""
+
     def __init__(self, act: _Act) -> None:
         super().__init__()
         self.act = act
 
-    def rewrite(
-        self,
-        body: bytes,
-        wire_format: WireFormat,
-        decide: Decide = lambda _: Policy(),  # noqa: ARG002 - the engine's signature
-        goes_on: Callable[[], bool] = lambda: True,
-        elsewhere: object = None,  # noqa: ARG002
-    ) -> Rewrite:
-        assert wire_format is FORMAT
-        return self.act(body, goes_on)
+    def write(self, prompt: Prompt, policy: Policy, goes_on: Callable[[], bool] = lambda: True) -> Rewrite:
+        said = json.loads(prompt.body)["messages"][0]["content"]
+        self.act(said, goes_on)
+        return super().write(prompt, policy, goes_on)
+
+
+def _saying(words: str) -> bytes:
+    """A body of which there is too much to be done at once."""
+    messages = turns((READ, {"file_path": "a.py"}, numbered(source_lines(400))))
+    assert len(body(messages)) > QUICK_BYTES
+    return body([{"role": "user", "content": words}, *messages[1:]])
 
 
 @asynccontextmanager
@@ -71,22 +77,22 @@ async def _worker(engine: Engine | _Act, budget: float = 10.0, patience: float =
         worker.close()
 
 
-def _unchanged(body: bytes, _goes_on: Callable[[], bool] = lambda: True) -> Rewrite:
-    return Rewrite(body, Outcome.NOTHING_TO_DO)
+def _nothing(_words: str, _goes_on: Callable[[], bool]) -> None:
+    pass
 
 
 async def test_results_come_back_from_other_threads() -> None:
     threads = set()
 
-    def act(body: bytes, _goes_on: Callable[[], bool]) -> Rewrite:
+    def act(_words: str, _goes_on: Callable[[], bool]) -> None:
         threads.add(threading.current_thread())
-        return _unchanged(body)
 
     decide = Decider()
+    bodies = [_saying(f"{at}") for at in range(5)]
     async with _worker(act) as worker:
-        results = await asyncio.gather(*(worker.rewrite(b"%d" % at, FORMAT, decide) for at in range(5)))
-    assert [result.body for result in results if isinstance(result, Rewrite)] == [b"0", b"1", b"2", b"3", b"4"]
-    assert threading.current_thread() not in threads
+        results = await asyncio.gather(*(worker.rewrite(raw, FORMAT, decide) for raw in bodies))
+    assert results == [Engine().rewrite(raw, FORMAT) for raw in bodies]
+    assert threading.current_thread() not in threads | set(decide.threads)
     assert not decide.noted
 
 
@@ -102,81 +108,119 @@ async def test_results_come_back_from_other_threads() -> None:
     ],
 )
 async def test_whatever_is_raised_comes_back_as_a_value(error: BaseException) -> None:
-    def act(_body: bytes, _goes_on: Callable[[], bool]) -> Rewrite:
+    def act(_words: str, _goes_on: Callable[[], bool]) -> None:
         raise error
 
     decide = Decider()
     async with _worker(act) as worker:
-        result = await worker.rewrite(b"", FORMAT, decide)
+        result = await worker.rewrite(_saying("Go on."), FORMAT, decide)
     assert isinstance(result, EngineFailure)
     assert result.reason.startswith(f"{type(error).__name__} at test_engine_worker.py:")
     assert decide.noted == 1, "that the client's own bytes go out is remembered before they do"
 
 
+@dataclass
+class Release:
+    """Lets the engine work on, but for bodies that begin with other words than "held"; it has been `asked` for each."""
+
+    event: threading.Event = field(default_factory=threading.Event)
+    asked: list[str] = field(default_factory=list)
+
+    def __call__(self, words: str, _goes_on: Callable[[], bool]) -> None:
+        self.asked.append(words)
+        if words == "held":
+            self.event.wait(10)
+
+
 async def test_long_work_for_one_request_holds_up_no_other() -> None:
-    release = threading.Event()
-
-    def act(body: bytes, _goes_on: Callable[[], bool]) -> Rewrite:
-        if body == b"long":
-            release.wait(10)
-        return _unchanged(body)
-
-    async with _worker(act) as worker:
-        long = asyncio.create_task(worker.rewrite(b"long", FORMAT, Decider()))
+    held = Release()
+    async with _worker(held) as worker:
+        long = [asyncio.create_task(worker.rewrite(_saying("held"), FORMAT, Decider())) for _ in range(_WRITING - 1)]
         await asyncio.sleep(0)
-        assert isinstance(await worker.rewrite(b"short", FORMAT, Decider()), Rewrite)
-        assert not long.done()
-        release.set()
-        await long
+        assert isinstance(await worker.rewrite(_saying("short"), FORMAT, Decider()), Rewrite)
+        assert not any(task.done() for task in long)
+        held.event.set()
+        await asyncio.gather(*long)
+
+
+async def test_little_work_does_not_wait_until_a_thread_is_free_for_much() -> None:
+    held = Release()
+    async with _worker(held) as worker:
+        long = [asyncio.create_task(worker.rewrite(_saying("held"), FORMAT, Decider())) for _ in range(2 * _WRITING)]
+        await asyncio.to_thread(wait_for, lambda: len(held.asked) == _WRITING)
+        little = body(turns((READ, {"file_path": "a.py"}, LINES)))
+        assert await worker.rewrite(little, FORMAT, Decider()) == Engine().rewrite(little, FORMAT)
+        held.event.set()
+        await asyncio.gather(*long)
+
+
+@pytest.mark.parametrize("may_go_raw", [True, False])
+async def test_who_may_not_go_out_in_another_way_waits_for_a_free_thread(*, may_go_raw: bool) -> None:
+    """However long that takes: what has not begun does not hang."""
+    held = Release()
+    raw = _saying("next")
+    async with _worker(held, budget=0.05, patience=5.0) as worker:
+        long = [
+            asyncio.create_task(worker.rewrite(_saying("held"), FORMAT, Decider(raw=False))) for _ in range(_WRITING)
+        ]
+        await asyncio.to_thread(wait_for, lambda: len(held.asked) == _WRITING)
+        decide = Decider(raw=may_go_raw)
+        task = asyncio.create_task(worker.rewrite(raw, FORMAT, decide))
+        done, _ = await asyncio.wait([task], timeout=10 if may_go_raw else 0.3)
+        assert bool(done) is may_go_raw
+        held.event.set()
+        result = await task
+        await asyncio.gather(*long)
+    assert isinstance(result, Rewrite)
+    assert result.outcome is (Outcome.STOPPED if may_go_raw else Outcome.REWRITTEN)
+    assert decide.noted == may_go_raw
+    assert ("next" in held.asked) is not may_go_raw
 
 
 async def test_an_engine_that_hangs_costs_requests_their_patience_and_the_next_ones_nothing() -> None:
-    release = threading.Event()
-    calls = []
-
-    def act(body: bytes, _goes_on: Callable[[], bool]) -> Rewrite:
-        calls.append(body)
-        release.wait(10)
-        return _unchanged(body)
-
-    async with _worker(act, patience=0.05) as worker:
-        while len(worker._stuck) < _THREADS:  # one of them may still be warming up
-            hung = [worker.rewrite(b"hung", FORMAT, Decider()) for _ in range(2 * _THREADS)]
-            assert set(await asyncio.gather(*hung)) <= {
-                EngineFailure("no result within 0.05 s"),
-                EngineFailure("still busy with earlier requests"),
-            }
+    held = Release()
+    async with _worker(held, patience=0.2) as worker:
+        hung = [worker.rewrite(_saying("held"), FORMAT, Decider()) for _ in range(2 * _WRITING)]
+        assert set(await asyncio.gather(*hung)) == {
+            EngineFailure("no result within 0.2 s"),
+            EngineFailure("still busy with earlier requests"),
+        }
         decide = Decider()
-        assert await worker.rewrite(b"2", FORMAT, decide) == EngineFailure("still busy with earlier requests")
-        release.set()
-        await asyncio.wait([*worker._stuck])
-        assert isinstance(await worker.rewrite(b"3", FORMAT, decide), Rewrite)
-    assert calls == [b"hung"] * _THREADS + [b"3"], "what went out while no thread was free is not decided about later"
+        busy = EngineFailure("still busy with earlier requests")
+        assert await worker.rewrite(_saying("next"), FORMAT, decide) == busy
+        held.event.set()
+        await asyncio.to_thread(wait_for, lambda: not worker._writing._stuck)
+        assert isinstance(await worker.rewrite(_saying("last"), FORMAT, decide), Rewrite)
+    asked = ["held"] * _WRITING + ["last"]
+    assert held.asked == asked, "what went out while no thread was free is not worked on later"
 
 
-def _until_told(body: bytes, goes_on: Callable[[], bool]) -> Rewrite:
+def _until_told(_words: str, goes_on: Callable[[], bool]) -> None:
     asked = threading.Event()
     while goes_on():
         asked.wait(0.005)
-    return Rewrite(body, Outcome.STOPPED)
 
 
 async def test_work_that_takes_too_long_is_stopped_where_raw_bytes_break_no_cache() -> None:
     decide = Decider()
+    raw = _saying("Go on.")
     async with _worker(_until_told, budget=0.02) as worker:
-        result = await worker.rewrite(b"body", FORMAT, decide)
-    assert result == Rewrite(b"body", Outcome.STOPPED)
+        result = await worker.rewrite(raw, FORMAT, decide)
+    assert isinstance(result, Rewrite)
+    assert (result.body, result.outcome) == (raw, Outcome.STOPPED)
     assert decide.noted == 1
 
 
 async def test_where_the_service_may_hold_what_is_ours_waiting_is_cheaper() -> None:
     decide = Decider(raw=False)
     async with _worker(_until_told, budget=0.02) as worker:
-        task = asyncio.create_task(worker.rewrite(b"body", FORMAT, decide))
+        task = asyncio.create_task(worker.rewrite(_saying("Go on."), FORMAT, decide))
         done, _ = await asyncio.wait([task], timeout=0.2)
         assert not done
         decide.raw = True
-        assert (await task) == Rewrite(b"body", Outcome.STOPPED)
+        result = await task
+    assert isinstance(result, Rewrite)
+    assert result.outcome is Outcome.STOPPED
 
 
 async def test_what_was_done_before_the_stop_is_not_done_again() -> None:
@@ -190,60 +234,46 @@ async def test_what_was_done_before_the_stop_is_not_done_again() -> None:
 
 
 async def test_a_request_of_which_nothing_was_asked_is_read_to_remember_that_it_goes_out_as_it_is() -> None:
-    def act(_body: bytes, _goes_on: Callable[[], bool]) -> Rewrite:
-        raise ValueError
+    class Fails(Engine):
+        def rewrite_if_quick(self, *_: object) -> Rewrite | None:
+            raise ValueError
 
     decide = Decider()
-    async with _worker(act) as worker:
+    async with _worker(Fails()) as worker:
         assert isinstance(await worker.rewrite(body(turns()), FORMAT, decide), EngineFailure)
     assert len(decide.threads) == 1
     assert decide.threads[0] is not threading.current_thread()
 
 
 async def test_what_waits_when_settings_change_is_done_yet() -> None:
-    release = threading.Event()
-
-    def act(body: bytes, _goes_on: Callable[[], bool]) -> Rewrite:
-        release.wait(10)
-        return _unchanged(body)
-
-    async with _worker(act) as worker:
-        tasks = [asyncio.create_task(worker.rewrite(b"", FORMAT, Decider())) for _ in range(9)]
-        await asyncio.sleep(0.05)
+    held = Release()
+    async with _worker(held) as worker:
+        tasks = [asyncio.create_task(worker.rewrite(_saying("held"), FORMAT, Decider())) for _ in range(9)]
+        await asyncio.to_thread(wait_for, lambda: len(held.asked) == _WRITING)
         worker.close(at_once=False)
-        release.set()
+        held.event.set()
         assert not [result for result in await asyncio.gather(*tasks) if isinstance(result, EngineFailure)]
 
 
 async def test_a_cancelled_request_is_cancelled() -> None:
-    release = threading.Event()
-
-    def act(body: bytes, _goes_on: Callable[[], bool]) -> Rewrite:
-        release.wait(10)
-        return _unchanged(body)
-
-    async with _worker(act) as worker:
-        task = asyncio.create_task(worker.rewrite(b"", FORMAT, Decider()))
+    held = Release()
+    async with _worker(held) as worker:
+        task = asyncio.create_task(worker.rewrite(_saying("held"), FORMAT, Decider()))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        release.set()
+        held.event.set()
 
 
 async def test_requests_that_wait_when_it_is_closed_go_on_as_they_are() -> None:
     """Nothing is cancelled: a hook that were would leave its client without an answer."""
-    release = threading.Event()
-
-    def act(body: bytes, _goes_on: Callable[[], bool]) -> Rewrite:
-        release.wait(10)
-        return _unchanged(body)
-
-    async with _worker(act) as worker:
-        tasks = [asyncio.create_task(worker.rewrite(b"", FORMAT, Decider())) for _ in range(_THREADS + 2)]
-        await asyncio.sleep(0.05)
+    held = Release()
+    async with _worker(held) as worker:
+        tasks = [asyncio.create_task(worker.rewrite(_saying("held"), FORMAT, Decider())) for _ in range(_WRITING + 2)]
+        await asyncio.to_thread(wait_for, lambda: len(held.asked) == _WRITING)
         worker.close()
-        release.set()
+        held.event.set()
         results = await asyncio.gather(*tasks)
     assert results.count(EngineFailure("the engine was closed")) == 2
 
@@ -251,7 +281,7 @@ async def test_requests_that_wait_when_it_is_closed_go_on_as_they_are() -> None:
 async def test_what_is_written_down_is_written_in_order() -> None:
     written: list[int] = []
     done = threading.Event()
-    async with _worker(_unchanged) as worker:
+    async with _worker(_nothing) as worker:
         for at in range(20):
             worker.later(lambda at=at: written.append(at))  # type: ignore[misc]
         worker.later(done.set)
