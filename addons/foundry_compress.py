@@ -7,6 +7,7 @@ own bytes go out.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import secrets
@@ -184,9 +185,12 @@ class FoundryCompress:
             logger.info("To change the mode while this proxy runs: scripts/mode MODE, with the token %s", token)
         self._site = Site(self, token)
         self._arrivals.watch()
+        # What has been loaded stays. To look through it for what can go holds up all requests, and frees nothing.
+        gc.freeze()
 
     def done(self) -> None:
         """Let go of the thread and the timers; also called when this file is reloaded."""
+        gc.unfreeze()
         self._arrivals.stop()
         if self._rewriter is not None:
             self._rewriter.close()

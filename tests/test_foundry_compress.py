@@ -43,7 +43,7 @@ def _shortening_engine(monkeypatch: pytest.MonkeyPatch) -> None:
             return Rewrite(body, Outcome.NOTHING_TO_DO)
         return Rewrite(body[1:], Outcome.REWRITTEN, (ResultChange("stub", 9, 6),))
 
-    monkeypatch.setattr(Engine, "rewrite", rewrite)
+    monkeypatch.setattr(Engine, "rewrite_if_quick", rewrite)
     monkeypatch.delenv("ANTHROPIC_FOUNDRY_BASE_URL", raising=False)
 
 
@@ -529,6 +529,12 @@ async def test_a_bad_value_while_running_is_refused_and_undone(addon: FoundryCom
     flow = _flow()
     await addon.request(flow)
     assert flow.request.content == b"ody"
+
+
+async def test_what_has_been_loaded_is_not_looked_through_again_and_again(addon: FoundryCompress) -> None:
+    assert gc.get_freeze_count() > 10_000
+    addon.done()
+    assert not gc.get_freeze_count()
 
 
 async def test_a_change_while_running_is_told_of(addon: FoundryCompress, caplog: pytest.LogCaptureFixture) -> None:
