@@ -235,19 +235,24 @@ class Conversation:
         texts = {}
         changes = []
         for at, text, source in of.sources:
-            folded = None if recall.is_about_aside(of.call) else self._fold(text, source)
+            is_worked_on = self._has_work_for(text)
+            folded = self._fold(text, source) if is_worked_on and not recall.is_about_aside(of.call) else None
             if folded is None:
-                texts[at] = self._shown_as_it_is(text, source, of.call)
+                texts[at] = text
+                if is_worked_on:
+                    self._show(text, source, of.call)
             else:
                 folded.unfolded.show(self._shown)
                 texts[at] = folded.text
                 changes.append(folded.change)
         return _Written(texts, changes)
 
-    def _fold(self, text: str, source: Source) -> Folded | None:
+    def _has_work_for(self, text: str) -> bool:
+        """Whether `text` may still be worked on. Nothing behind one that may not will refer to what it shows."""
         self._worked += len(text)
-        if self._worked > self.policy.work:
-            return None
+        return self._worked <= self.policy.work
+
+    def _fold(self, text: str, source: Source) -> Folded | None:
         try:
             return self._rules(text, source, self._shown, may_refer=self.may_refer)
         except Exception as error:  # noqa: BLE001 - a mistake in one content module costs one result its rewrite
@@ -277,15 +282,14 @@ class Conversation:
         return _Written(texts, [], recalled=True)
 
     def _as_it_is(self, of: _Result) -> _Written:
-        return _Written({at: self._shown_as_it_is(text, source, of.call) for at, text, source in of.sources}, [])
+        for _, text, source in of.sources:
+            if self._has_work_for(text):
+                self._show(text, source, of.call)
+        return _Written({}, [])
 
     def _read_back(self, of: _Result) -> _Written:
         """What a result that arrived was before it was rewritten."""
         return _Written({at: self._show(text, source, of.call) for at, text, source in of.sources}, [])
-
-    def _shown_as_it_is(self, text: str, source: Source, call: ToolCall) -> str:
-        self._show(text, source, call)
-        return text
 
     def _show(self, text: str, source: Source, call: ToolCall) -> str:
         """Record what `text`, as it arrives, shows to its reader; it is returned as it was before it was rewritten."""

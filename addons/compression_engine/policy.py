@@ -26,8 +26,8 @@ class Policy(NamedTuple):
     """How a conversation is written.
 
     `raw` are ranges of messages, first and end, whose results go out as the client sent them; `aside` are the results
-    that are set aside, in order. Behind `work` characters of results that were written shorter, or could have been, the
-    others go out as they are: that bounds what a conversation can cost, and is the same wherever it is worked on.
+    that are set aside, in order. Behind `work` characters of results, written shorter or not, the others go out as
+    they are and are not looked into: that bounds what a conversation can cost, the same wherever it is worked on.
     """
 
     raw: tuple[tuple[int, int], ...] = ()

@@ -24,6 +24,7 @@ from compression_engine import (
     restore,
 )
 from compression_engine.content import terminal
+from compression_engine.results import Unfolded
 from tests.compression_engine.bodies import (
     body,
     call,
@@ -294,6 +295,16 @@ def test_behind_the_cap_on_work_results_go_out_as_they_are() -> None:
     assert [text == READING for text in texts(arrived)] == [False, False, True, True]
     assert texts(arrived)[:2] == texts(rewrite(raw))[:2]
     assert restore(arrived) == raw
+
+
+@pytest.mark.parametrize("policy", [Policy(work=2 * len(READING)), Policy(((0, 99),), work=2 * len(READING))])
+def test_behind_the_cap_on_work_nothing_is_looked_into(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in what went out past the proxy either: 51 MB of it took seven seconds."""
+    shown: list[str] = []
+    monkeypatch.setattr(Unfolded, "show", lambda self, _: shown.append(self.label))
+    raw = body(turns(*(("Read", {"file_path": f"{at}.py"}, READING) for at in range(4))))
+    Engine().rewrite(raw, FORMAT, lambda _: policy)
+    assert shown == ["0.py", "1.py"]
 
 
 @pytest.mark.slow
