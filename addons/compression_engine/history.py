@@ -54,7 +54,8 @@ def edit_of(label: str) -> Place:
 
 
 type _Run = tuple[str, ...]
-type _Spot = tuple[Place, int]
+type _Spot = tuple[str, bool, int]
+"""A place and the number of a line: flat, so that the garbage collector need not look into each of very many."""
 
 
 class Shown:
@@ -89,7 +90,7 @@ class Shown:
         lasts = numbers[_LEAST_LINES - 1 :]
         goes_on = [last == number + _LEAST_LINES - 1 for number, last in zip(numbers, lasts, strict=False)]
         runs = list(compress(_runs(texts), goes_on))
-        spots = list(compress(zip(repeat(place), numbers, strict=False), goes_on))
+        spots = list(compress(zip(repeat(place.label), repeat(place.numbered), numbers, strict=False), goes_on))
         known = map(self._runs.setdefault, runs, spots)
         for run, spot in compress(zip(runs, spots, strict=True), list(map(is_not, known, spots))):
             self._add_spot(run, spot)
@@ -125,13 +126,14 @@ class Shown:
                 continue
             following = bisect_right(breaks, at)
             end = breaks[following] if following < len(breaks) else len(lines)
-            candidates = [(place, number)]
+            candidates = [(*place, number)]
             if end - at >= _LEAST_LINES and (known := spots[at]) is not None:
                 candidates += [known] if isinstance(known, tuple) else reversed(known)
-            (source, first), length = self._longest(place, candidates, texts, at, end)
+            (label, numbered, first), length = self._longest(place, candidates, texts, at, end)
             seen = at + length
             if length:
-                reference = Reference(number, number + length - 1, first, self._name(source, place))
+                name = self._name(Place(label, numbered), place)
+                reference = Reference(number, number + length - 1, first, name)
                 if _is_worth(reference, texts[at:seen]):
                     out += lines[done:at]
                     out.append(reference)
@@ -171,8 +173,10 @@ class Shown:
         """Which of `spots` shows most of `texts[at:end]`, and how many lines of them."""
         best, most = spots[0], 0
         for spot in spots:
-            if self._can_be_named(spot[0], place):
-                length = self._common(*spot, texts, at, end)
+            label, numbered, first = spot
+            source = Place(label, numbered)
+            if self._can_be_named(source, place):
+                length = self._common(source, first, texts, at, end)
                 if length > most:
                     best, most = spot, length
         return best, most
