@@ -56,9 +56,15 @@ class Terms:
         """The most that could be done."""
         return replace(self, rewriting=Rewriting.SET_ASIDE)
 
-    def fills(self, prompt: Prompt) -> bool:
-        """Whether the request, as the client wrote it, takes so much of the window that no more is to be set aside."""
-        return len(prompt.body) > _MOST_OF_WINDOW * self._window(prompt) * _BYTES_A_TOKEN
+    def has_room(self, prompt: Prompt, aside: tuple[Place, ...]) -> bool:
+        """Whether more may be set aside of a request of which `aside` is: as the client wrote it, it must fit.
+
+        One that is more than the least window, with nothing set aside, fits into a longer one or else nowhere.
+        """
+        tokens = len(prompt.body) / _BYTES_A_TOKEN
+        least = self._window(prompt)
+        window = least if aside or tokens <= least else self._widest(prompt)
+        return tokens <= _MOST_OF_WINDOW * window
 
     def policy(self, raw: tuple[tuple[int, int], ...] = (), aside: tuple[Place, ...] = ()) -> Policy:
         """A new one."""
@@ -66,10 +72,13 @@ class Terms:
 
     def outgrows(self, prompt: Prompt) -> bool:
         """Whether the request, as the client wrote it, is more than the model can read."""
-        return len(prompt.body) > max(self._window(prompt), self.widest) * _BYTES_A_TOKEN
+        return len(prompt.body) > self._widest(prompt) * _BYTES_A_TOKEN
 
     def _window(self, prompt: Prompt) -> int:
         return LONG_WINDOW if prompt.request.asks_long_window else self.window
+
+    def _widest(self, prompt: Prompt) -> int:
+        return max(self._window(prompt), self.widest)
 
     def leaves_alone(self, prompt: Prompt) -> bool:
         """Whether a conversation that begins like this is one of the holdout: of one session all are, or none."""
@@ -120,7 +129,7 @@ def _anew(prompt: Prompt, last: Found, terms: Terms, now: float, *, same: bool) 
         aside = policy.aside
         if terms.rewriting is Rewriting.LOSSLESS:
             aside = ()
-        elif not terms.fills(prompt):
+        elif terms.has_room(prompt, aside):
             aside = prompt.choose(terms.setting)
         policy = terms.policy(aside=aside)
     cache = Cache(new_id(), max(prompt.keeps, last.branch.cache.keeps), (now,))
@@ -147,8 +156,7 @@ def _continued(prompt: Prompt, found: Found, elsewhere: Found | None, terms: Ter
         raw = _joined(raw, _range(found.known, prompt.answered))
     elif not found.goes_on and terms.rewriting is Rewriting.SET_ASIDE and not prompt.is_compaction:
         # The client left what it had sent before: behind the common beginning nothing is cached.
-        fits = not terms.fills(prompt)
-        aside += prompt.choose(terms.setting, found.known) if fits else ()
+        aside += prompt.choose(terms.setting, found.known) if terms.has_room(prompt, aside) else ()
     return _next(prompt, found, policy._replace(raw=raw, aside=aside), cache, same=found.goes_on)
 
 

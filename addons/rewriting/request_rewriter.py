@@ -45,10 +45,11 @@ _REWRITING = {
     Mode.LOSSLESS: Rewriting.LOSSLESS,
     Mode.BALANCED: Rewriting.SET_ASIDE,
 }
-# The context window of Claude models, in tokens; the long one is asked for with a beta header.
-_WINDOW = 200_000
+# The context windows of models, in tokens, from the least to the most: the name of a deployment does not tell which it
+# is. Claude's from Opus 4.6 and Sonnet 4.6 on have the long one, some older ones where a beta header asks for it.
+_LEAST_OF_CLAUDE = 200_000
 _ASKS_LONG_WINDOW = "context-1m"
-# Those of OpenAI's models from GPT-4o to GPT-4.1 and GPT-5.4: the name of a deployment does not tell which it is.
+# From GPT-4o to GPT-4.1 and GPT-5.4.
 _LEAST_OF_OPENAI, _MOST_OF_OPENAI = 128_000, 1_050_000
 
 
@@ -143,5 +144,5 @@ def _windows(request: Request, endpoint: Endpoint) -> tuple[int, int]:
     """The least and the most tokens that the model of a request may be able to read, as far as its headers tell."""
     if endpoint.wire_format is not WireFormat.ANTHROPIC_MESSAGES:
         return _LEAST_OF_OPENAI, _MOST_OF_OPENAI
-    window = LONG_WINDOW if _ASKS_LONG_WINDOW in request.headers.get("anthropic-beta", "") else _WINDOW
-    return window, window
+    asks = _ASKS_LONG_WINDOW in request.headers.get("anthropic-beta", "")
+    return LONG_WINDOW if asks else _LEAST_OF_CLAUDE, LONG_WINDOW

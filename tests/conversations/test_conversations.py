@@ -595,6 +595,31 @@ def test_what_no_longer_fits_is_cold_when_its_record_is_lost(proxy: Proxy) -> No
     assert not Proxy(proxy.clock).send(session(7), replace(TERMS, window=int(size / _BYTES_A_TOKEN) + 9)).aside
 
 
+def test_what_is_more_than_the_least_window_and_went_out_whole_has_a_longer_one(clock: Clock, proxy: Proxy) -> None:
+    size = len(body(session(7), tools=TOOLS)) / _BYTES_A_TOKEN
+    terms = replace(TERMS, window=int(size / 2), widest=int(size * 2))
+    raw = proxy.send(session(7), terms)
+    assert (raw.raw, raw.aside) == (((0, 14),), ()), "it may be in the cache as it is"
+    clock.now += COLD
+    aside = proxy.send(session(8), terms).aside
+    assert aside
+    clock.now += COLD
+    assert proxy.send(session(9), terms).aside == aside, "from here on nobody knows what would fit"
+
+
+def test_one_that_is_refused_since_its_record_was_lost_is_cold_after_a_while(clock: Clock, proxy: Proxy) -> None:
+    """Its model has the least window, which what was set aside let it outgrow."""
+    terms = replace(TERMS, window=1000, widest=10**6)
+    for _ in range(3):
+        assert not proxy.send(session(7), terms, answered=False).aside
+        clock.now += COLD / 3
+    assert proxy.send(session(7), terms).aside
+
+
+def test_where_nothing_can_be_set_aside_what_outgrows_every_window_goes_on_raw(proxy: Proxy) -> None:
+    assert proxy.send(session(7), replace(TERMS, window=1000), tools=[]).raw == ((0, 14),)
+
+
 # Modes
 
 

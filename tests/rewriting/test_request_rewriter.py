@@ -152,6 +152,22 @@ async def test_a_transcript_that_fills_the_models_window_grows_no_further(
     assert treatment.set_aside == set_aside
 
 
+@pytest.mark.parametrize(("size", "at_first", "when_cold"), [(800_000, 0, 3), (3_400_000, 0, 0), (3_600_000, 2, 2)])
+async def test_only_what_outgrows_every_window_of_its_models_is_cold_when_it_is_first_seen(
+    size: int, at_first: int, when_cold: int, rewriter: RequestRewriter, clock: Clock
+) -> None:
+    """Claude's newer models have the long window without asking for it, so the service may hold it as it is."""
+    session = _session(4)
+    session[0] = {"role": "user", "content": "x" * size}
+    treatments = []
+    for messages in (session[:7], session):
+        treatment, sent = await rewriter.treat(_request(messages), Endpoint.MESSAGES)
+        rewriter.settle(sent, answered=True)
+        clock.now += 2 * _LIFETIME
+        treatments.append(treatment)
+    assert [treatment.set_aside for treatment in treatments] == [at_first, when_cold]
+
+
 async def test_a_refusal_is_noted_at_once_and_of_answers_the_last_a_little_later(
     rewriter: RequestRewriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
