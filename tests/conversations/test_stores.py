@@ -195,3 +195,18 @@ def test_memory_gives_up_what_was_used_least_recently() -> None:
     assert store.find([b"common"], HEAD) is None
     assert (len(store._branches), len(store._caches), len(store._users), len(store._digests)) == (2, 2, 2, 2)
     assert set(store._requests) == {*digests(3, "d"), *digests(3, "e")}
+
+
+def test_memory_gives_up_the_oldest_where_too_many_messages_lead_to_all() -> None:
+    store = MemoryStore(most_digests=10)
+    for name in "abc":
+        store.save(branch(name, cache=Cache("c" + name)), digests(4, name))
+    assert store.find(digests(4, "a"), HEAD) is None
+    store.save(branch("c", count=6, cache=Cache("cc"), version=1), digests(6, "c"), 4)
+    assert [*store.branches] == ["b", "c"], "what is known already is not counted twice"
+    store.save(branch("c", count=7, cache=Cache("cc"), version=2), digests(7, "c"))
+    assert [*store.branches] == ["c"]
+    assert store._size == len(store._requests) == 7
+    store.save(branch("d", count=11, cache=Cache("cd")), digests(11, "d"))
+    assert not store.branches, "one that takes more than there may be is not kept"
+    assert not store._requests
