@@ -77,7 +77,16 @@ class FailsafeStore:
         (self._missed.discard if saved else self._missed.add)(cache)
         (self._current.add if saved else self._current.discard)(branch.id)
         found = self._memory.find(digests, branch.head, lambda one: one.cache.id == cache)
-        return self._memory.save(branch, digests, min(known, found.known - 1 if found else 0))
+        is_newest = self._memory.save(branch, digests, min(known, found.known - 1 if found else 0))
+        self._forget_given_up()
+        return is_newest
+
+    def _forget_given_up(self) -> None:
+        """Of what memory has given up, nothing need be known either: what is shared says how much of it is there."""
+        if len(self._current) > len(self._memory.branches):
+            self._current.intersection_update(self._memory.branches)
+        if len(self._missed) > len(self._memory.caches):
+            self._missed.intersection_update(self._memory.caches)
 
     def _is_current(self, branch: Branch) -> bool:
         """Whether what is shared says the same of `branch` as memory: we wrote it there, and nobody has since."""

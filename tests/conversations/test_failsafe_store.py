@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conversations import FailsafeStore, SQLiteStore
+from conversations import FailsafeStore, MemoryStore, SQLiteStore
 from conversations.branch import Cache, Found
 from tests.conversations.branches import HEAD, Clock, Remembering, branch, digests
 
@@ -222,3 +222,26 @@ def test_only_what_a_disk_may_do_is_taken_for_it(proxy: Proxy) -> None:
     proxy.store.save(FIRST, digests(3))
     with pytest.raises(ZeroDivisionError):
         proxy.store.find(digests(3), HEAD, mistaken)
+
+
+def test_what_memory_has_given_up_is_not_kept_in_mind(
+    path: Path, proxy: Proxy, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = MemoryStore(most_branches=3)
+    monkeypatch.setattr(proxy.store, "_memory", memory)
+    for number in range(10):
+        name = f"there {number}"
+        assert proxy.store.save(branch(name, cache=Cache(name)), digests(3, name))
+    assert proxy.store._current == set(memory.branches)
+    with locked(path, proxy):
+        for number in range(10):
+            name = f"missed {number}"
+            assert proxy.store.save(branch(name, cache=Cache(name)), digests(3, name))
+            leaves = branch(name, cache=Cache("another " + name), version=1)
+            assert proxy.store.save(leaves, digests(3, name))
+        assert proxy.store._missed == set(memory.caches)
+    clock.now += REST
+    assert proxy.store.save(branch("missed 9", count=5, cache=Cache("another missed 9"), version=2), digests(5), 3)
+    other = Proxy(path, clock)
+    assert other.store.find(digests(2), HEAD), "the file is told all of it"
+    other.store.close()
