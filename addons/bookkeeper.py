@@ -62,7 +62,6 @@ class Pending:
     treatment: Treatment
     added_ms: float
     counted: Future[int] | None
-    counting: Future[object] | None  # of what is new
     status: int = 0
     is_stream: bool = False
     tap: UsageTap | None = None
@@ -116,7 +115,6 @@ class Bookkeeper:
             self._warm[standing.conversation] = Warm(standing.warm_until, last.tokens if last else 0)
             if len(self._warm) > _MOST_WARM:
                 del self._warm[next(iter(self._warm))]
-        counting = self._count_changes(treatment)
         return Pending(
             now - added,
             host,
@@ -127,24 +125,21 @@ class Bookkeeper:
             replace(treatment, body=None, last_message=b""),
             added * 1000,
             self._count(deployment, treatment),
-            counting,
         )
 
-    def _count_changes(self, treatment: Treatment) -> Future[object] | None:
-        """Have the tokens of what is new counted; None where they are known."""
-        if all(change.is_counted for change in treatment.changes):
-            return None
-        return self._counter.submit(lambda: treatment.tokens_removed)
-
     def once_counted(self, pending: Pending, act: Callable[[], None]) -> None:
-        """Have the event loop call `act` once the tokens are counted, so that it need not count them itself."""
+        """Have the tokens of what is new counted, and `act` called by the event loop then.
+
+        For when the answer has ended: much that is new is counted by the engine's process in the meantime.
+        """
         loop = asyncio.get_running_loop()
         number = next(self._numbers)
         self._waiting[number] = act
-        counting = pending.counting
-        if counting is None or counting.done():
+        treatment = pending.treatment
+        if all(change.is_counted for change in treatment.changes):
             loop.call_soon(self._act, number)
         else:
+            counting = self._counter.submit(lambda: treatment.tokens_removed)
             counting.add_done_callback(lambda _: self._act_on(loop, number))
 
     def _act_on(self, loop: asyncio.AbstractEventLoop, number: int) -> None:

@@ -35,6 +35,11 @@ class ResultChange:
         """Count the tokens, and let go of the texts."""
         self._figures()
 
+    def learn(self, same: ResultChange) -> None:
+        """Take over what has been counted for the same change elsewhere."""
+        with self._counting:
+            self._before, self._after = same.tokens_before, same.tokens_after
+
     @property
     def tokens_before(self) -> int:
         """Of the text as the client sent it."""

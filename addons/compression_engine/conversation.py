@@ -138,6 +138,11 @@ class Conversation:
         return self._policy == policy or self._policy.up_to(count) == policy.up_to(count)
 
     @property
+    def changes(self) -> Iterator[ResultChange]:
+        """What was done to results, in order."""
+        return (change for turn in self.turns for change in turn.changes)
+
+    @property
     def size(self) -> int:
         """About how many bytes of memory this takes."""
         return self._shown.size + self._tokens_size + 400 * len(self.turns)

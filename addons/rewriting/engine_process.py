@@ -20,6 +20,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -29,7 +30,17 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
 
-from compression_engine import Conversation, Engine, NotUnderstood, Outcome, Policy, Rewrite, WireFormat, tokens
+from compression_engine import (
+    Conversation,
+    Engine,
+    NotUnderstood,
+    Outcome,
+    Policy,
+    ResultChange,
+    Rewrite,
+    WireFormat,
+    tokens,
+)
 
 __all__ = ["EngineProcess", "EngineProcessError", "serve"]
 
@@ -44,6 +55,7 @@ _ENDS_SECONDS = 1.0
 _MOST_STARTS = 3  # in a row: what ends so often ends again
 _STEADY_SECONDS = 600.0  # what ran so long had not ended for nothing
 _MOST_LEARNED = 16  # bodies at once: each waits in memory
+_MOST_ANSWERED = 16  # of which it is still to say how many tokens their results have; not all are handed over
 _ENDED = "the engine's process has ended"
 # `-I`: nothing of the user's environment or folder; the path is given in the one line.
 _PROGRAM = (
@@ -162,6 +174,7 @@ class _Running:
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._work: dict[int, _Work] = {}
+        self._changes: OrderedDict[int, tuple[ResultChange, ...]] = OrderedDict()  # of the last answers, to be counted
         self._to_write: SimpleQueue[tuple[Any, ...] | None] = SimpleQueue()
         for act in (self._write, self._listen):
             threading.Thread(target=act, name="foundry-process", daemon=True).start()
@@ -233,6 +246,8 @@ class _Running:
 
     def _hear(self, number: int, answer: _Answer) -> None:
         if isinstance(answer, Conversation):
+            for change, same in zip(self._changes.pop(number, ()), answer.changes, strict=False):
+                change.learn(same)
             self._adopt(answer)
             return
         with self._lock:
@@ -250,6 +265,10 @@ class _Running:
             else:
                 del self._work[number]
                 _resolve(work.future, answer)
+                if isinstance(answer, Rewrite):
+                    self._changes[number] = answer.changes
+                    while len(self._changes) > _MOST_ANSWERED:
+                        self._changes.popitem(last=False)
 
 
 class _Sign(Enum):
@@ -298,7 +317,7 @@ def serve(memory_bytes: int) -> None:
             say(number, replace(rewrite, body=b"") if rewrite.body is body else rewrite)
             if rewrite.outcome is not Outcome.STOPPED:
                 for change in rewrite.changes:
-                    change.count()  # or their texts would be handed over, and counted there once more
+                    change.count()  # behind the answer; what is handed over says so there
                 engine.hand_over(prompt, policy, partial(say, number))
         except NotUnderstood:
             say(number, Rewrite(b"", Outcome.NOT_UNDERSTOOD))

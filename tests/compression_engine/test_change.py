@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,13 @@ def test_another_process_gets_what_has_been_counted_so_far() -> None:
     packed = pickle.dumps(change)
     assert b"three" not in packed
     assert pickle.loads(packed).is_counted
+
+
+def test_what_was_counted_elsewhere_is_not_counted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    change = ResultChange("kind", BEFORE, AFTER)
+    monkeypatch.setattr(tokens, "count", lambda _: 1 / 0)
+    change.learn(ResultChange("kind", 4, 2))
+    assert (change.is_counted, change.tokens_before, change.tokens_after) == (True, 4, 2)
 
 
 def test_a_long_reading_is_written_shorter_without_counting_and_has_fewer_tokens() -> None:

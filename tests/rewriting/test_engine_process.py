@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from compression_engine import Engine, Outcome, Place, Policy, WireFormat
+from compression_engine import Engine, Outcome, Place, Policy, Rewrite, WireFormat
 from rewriting import engine_process
 from rewriting.engine_process import EngineProcess, EngineProcessError, _Sign
 from rewriting.engine_worker import HEAVY_BYTES, QUICK_BYTES, EngineFailure, EngineWorker
@@ -120,10 +120,12 @@ async def test_the_next_turns_are_done_in_the_proxy(policy: Policy) -> None:
     begun = [*LARGE, {"role": "assistant", "content": "Done."}, {"role": "user", "content": "Go on."}]
     decide = Decider(policy=policy)
     try:
-        await worker.rewrite(body(begun), FORMAT, decide)
+        rewrite = await worker.rewrite(body(begun), FORMAT, decide)
         prompt = engine.read(body(begun), FORMAT)
         assert prompt.first, "nor is the body read again"
         assert await asyncio.to_thread(wait_for, lambda: not engine.new_bytes(prompt, policy), 30)
+        assert isinstance(rewrite, Rewrite)
+        assert all(change.is_counted for change in rewrite.changes), "nor are the tokens counted again"
         raw = body([*begun, *SMALL[1:3]])
         quick = engine.rewrite_if_quick(raw, FORMAT, decide, lambda _: True, QUICK_BYTES)
     finally:
