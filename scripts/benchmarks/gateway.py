@@ -1,8 +1,8 @@
 """What a request costs a proxy that remembers conversations in Redis, and what a conversation costs Redis.
 
 `.venv/bin/python scripts/benchmarks/gateway.py`, with a redis-server installed. A request's cost is the processor time
-that the proxy's process took, which other work on the machine hardly changes; one core does as many requests a second
-as go into a second of it. A minute.
+that the proxy and its process for much work took, which other work on the machine hardly changes; one core does as many
+requests a second as go into a second of it. A minute.
 """
 
 from __future__ import annotations
@@ -63,9 +63,15 @@ def bodies(number: int, size: int) -> Iterator[bytes]:
         yield json.dumps({"model": "made-up", "max_tokens": 9, "messages": messages}, separators=(",", ":")).encode()
 
 
+def _family(pid: int) -> list[int]:
+    """The proxy and the process in which it does much work."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [pid, *(int(child) for task in tasks for child in task.read_text(encoding="utf-8").split())]
+
+
 def _processor_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    stats = [Path(f"/proc/{one}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split() for one in _family(pid)]
+    return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
 
 
 def _settled(pid: int) -> float:
@@ -78,12 +84,12 @@ def _settled(pid: int) -> float:
 
 
 def _resident_mb(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
+    pages = sum(int(Path(f"/proc/{one}/statm").read_text(encoding="utf-8").split()[1]) for one in _family(pid))
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 class Cost(NamedTuple):
-    """Processor seconds of a request that the process sees first, of one that goes on, and of an event of an answer.
+    """Processor seconds of a request that the proxy sees first, of one that goes on, and of an event of an answer.
 
     And resident megabytes at the end.
     """
