@@ -11,6 +11,7 @@ import random
 import shutil
 import socket
 import sqlite3
+import ssl
 import struct
 import subprocess
 import threading
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -397,23 +399,30 @@ def test_a_slow_disk_holds_up_nobody_s_stream(place: Place) -> None:
 # The service, and the client
 
 
-def test_the_service_or_the_client_fails_in_the_middle(place: Place) -> None:
+@pytest.fixture(scope="module")
+def bare(origin: RecordingOrigin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mitmdump]:
+    """A mitmdump without the addon, which passes answers on as they come, as the addon has it do."""
+    with Mitmdump(
+        tmp_path_factory.mktemp("bare"),
+        HARNESS / "to_origin.py",
+        options=origin.options | {"stream_large_bodies": "1"},
+        environment=origin.environment,
+    ) as proxy:
+        yield proxy
+
+
+def test_the_service_or_the_client_fails_in_the_middle(place: Place, bare: Mitmdump) -> None:
     """What mitmproxy says of it is what it says without the addon; the next turns go on as before."""
     talks = talks_of(len(SERVICE))
+    alone = [_answer(bare, place.origin, fault, talk) for talk, fault in zip(talks, SERVICE.values(), strict=True)]
+    place.origin.forget()
     place.begin(talks)
     with place.running(WARM) as proxy:
-        for talk, (event, act) in zip(talks, SERVICE.items(), strict=True):
-            place.origin.answer = act
-            with Tunnel(proxy.port, FOUNDRY_HOST) as tunnel:
-                tunnel.start_tls(FOUNDRY_HOST, proxy.certificate)
-                tunnel.socket.sendall(request(FOUNDRY_HOST, talk.body(9)))
-                tunnel.socket.settimeout(1.0 if act in (_stalls, _drips) else 20.0)
-                with contextlib.suppress(OSError):
-                    found = tunnel.socket.recv(4096)
-                    if act in (_resets, _says_nothing):
-                        assert found.startswith(b"HTTP/1.1 502 "), event
-                    elif act is _refuses:
-                        assert found.startswith(b"HTTP/1.1 529 "), event
+        for talk, (event, fault), said in zip(talks, SERVICE.items(), alone, strict=True):
+            found = _answer(proxy, place.origin, fault, talk)
+            assert found.startswith(fault.begins), event
+            assert fault.holds in found, event
+            assert found == said, event
             for share in (0.2, 0.9):
                 _leaves_while_sending(proxy, talk, share)
         place.origin.answer = lambda _received, send: send(OK)
@@ -423,6 +432,25 @@ def test_the_service_or_the_client_fails_in_the_middle(place: Place) -> None:
     assert breaks(place.origin.received) == []
     assert has_stubs(place.origin.received)
     assert "failed (" not in log
+
+
+def _answer(proxy: Mitmdump, origin: RecordingOrigin, fault: Fault, talk: Talk) -> bytes:
+    """What a client gets until it leaves, or the connection ends. Raises TimeoutError where neither happens."""
+    origin.answer = fault.act
+    before = len(origin.received)
+    with Tunnel(proxy.port, FOUNDRY_HOST) as tunnel:
+        tunnel.start_tls(FOUNDRY_HOST, proxy.certificate)
+        tunnel.socket.sendall(request(FOUNDRY_HOST, talk.body(9)))
+        assert wait_for(lambda: len(origin.received) > before, 20)
+        if not fault.holds:
+            time.sleep(0.3)  # for what should not come
+            tunnel.socket.settimeout(0.0)
+            with contextlib.suppress(ssl.SSLWantReadError):
+                return tunnel.socket.recv(4096)
+        found = b""
+        while (not fault.leaves or fault.holds not in found) and (more := tunnel.socket.recv(4096)):
+            found += more
+    return found
 
 
 def _leaves_while_sending(proxy: Mitmdump, talk: Talk, share: float) -> None:
@@ -460,13 +488,22 @@ def _drips(_received: Received, send: Callable[[bytes], None]) -> None:
     time.sleep(2)
 
 
-SERVICE: dict[str, Callable[[Received, Callable[[bytes], None]], None]] = {
-    "it hangs up": _resets,
-    "it says what is no HTTP": _says_nothing,
-    "it stalls, and the client leaves": _stalls,
-    "it refuses": _refuses,
-    "its stream is cut": _cuts,
-    "the client leaves in the middle of a stream": _drips,
+class Fault(NamedTuple):
+    """What the service does, and what a client gets: how that `begins`, and what it `holds`, whereupon it may leave."""
+
+    act: Callable[[Received, Callable[[bytes], None]], None]
+    begins: bytes
+    holds: bytes
+    leaves: bool = False
+
+
+SERVICE = {
+    "it hangs up": Fault(_resets, b"HTTP/1.1 502 ", b"</html>"),
+    "it says what is no HTTP": Fault(_says_nothing, b"HTTP/1.1 502 ", b"</html>"),
+    "it stalls, and the client leaves": Fault(_stalls, b"", b"", leaves=True),
+    "it refuses": Fault(_refuses, b"HTTP/1.1 529 ", b"\r\n\r\n{}", leaves=True),
+    "its stream is cut": Fault(_cuts, b"HTTP/1.1 200 ", b"event: ping\n\n"),
+    "the client leaves in the middle of a stream": Fault(_drips, b"HTTP/1.1 200 ", b"event: ping\n\n", leaves=True),
 }
 
 
