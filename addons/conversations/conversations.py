@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import NamedTuple
 
-from compression_engine import Policy, Prompt
+from compression_engine import Policy, Prompt, rules
 from conversations import steady_clock
-from conversations.branch import Branch, Found, Store, new_id
+from conversations.branch import Branch, Found, Store, Wanted, new_id
 from conversations.plan import Rewriting, Terms, plan
 from conversations.prompt_cache import is_cold, lifetime_of
 
@@ -102,7 +102,7 @@ class Conversations:
         if is_slow or not self._lock.acquire(blocking=False):
             return None
         try:
-            found = self._store.find(prompt.digests, prompt.head)
+            found = self._look_up(prompt, prompt.head)
         finally:
             self._lock.release()
         if found is None or not _is_next(prompt, found) or is_cold(found.branch.cache, self._clock(), terms.lifetime):
@@ -125,7 +125,7 @@ class Conversations:
         """Note that a request goes out as the client wrote it, whatever was decided."""
         with self._lock:
             for _ in range(_TRIES):
-                found = self._store.find(prompt.digests, prompt.head, lambda one: one.cache.id == sent.cache_id)
+                found = self._look_up(prompt, prompt.head, lambda one: one.cache.id == sent.cache_id)
                 if found is None:
                     return
                 raw = found.branch.policy._replace(raw=((0, found.known),), aside=())
@@ -146,13 +146,17 @@ class Conversations:
 
     def _find_behind(self, prompt: Prompt, head: bytes | None, terms: Terms, now: float) -> Found | None:
         """The branch that has most of the messages; of one that is warm fewer will do."""
-        found = self._store.find(prompt.digests, head)
+        found = self._look_up(prompt, head)
         if found is not None and is_cold(found.branch.cache, now, terms.lifetime):
-            warm = self._store.find(prompt.digests, head, lambda one: not is_cold(one.cache, now, terms.lifetime))
+            warm = self._look_up(prompt, head, lambda one: not is_cold(one.cache, now, terms.lifetime))
             found = warm or found
         if found is not None and found.known == 1 and not found.goes_on:
             return None  # another conversation that began with the same words
         return found
+
+    def _look_up(self, prompt: Prompt, head: bytes | None, wanted: Wanted = lambda _: True) -> Found | None:
+        """The branch in the store, unless a later version wrote it by rules that nobody could go on by here."""
+        return self._store.find(prompt.digests, head, lambda one: one.policy.rules in rules.VERSIONS and wanted(one))
 
     def _save(self, prompt: Prompt, branch: Branch, found: Found | None) -> bool:
         """Remember a branch, a new one by the message that it forks from, too."""

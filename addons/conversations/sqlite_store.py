@@ -222,6 +222,7 @@ def _policy(text: str) -> Policy:
     try:
         raw, aside, rules, work = json.loads(text)
         ranges = tuple((int(first), int(end)) for first, end in raw)
-        return Policy(ranges, tuple(Place(int(message), int(result)) for message, result in aside), rules, work)
+        places = tuple(Place(int(message), int(result)) for message, result in aside)
+        return Policy(ranges, places, int(rules), int(work))
     except (ValueError, TypeError) as error:
         raise sqlite3.DatabaseError("a policy that cannot be read") from error

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from compression_engine import Engine, Place, Policy, Prompt, Setting, WireFormat
-from conversations import Conversations, Decision, MemoryStore, Rewriting, Sent, Standing, Terms
+from compression_engine import RULES_VERSION, Engine, Place, Policy, Prompt, Setting, WireFormat, rules
+from conversations import Conversations, Decision, MemoryStore, Rewriting, Sent, SQLiteStore, Standing, Terms
 from conversations.branch import Branch, Store
 from conversations.plan import _BYTES_A_TOKEN
 from tests.compression_engine.bodies import body, call, numbered, result, source_lines
@@ -830,3 +831,32 @@ def test_the_cap_on_work_changes_when_the_cache_is_cold(clock: Clock, proxy: Pro
     assert proxy.send(session(2), replace(LOSSLESS, work=5)).work == Policy().work
     clock.now += COLD
     assert proxy.send(session(3), replace(LOSSLESS, work=5)).work == 5
+
+
+# Versions
+
+
+@pytest.mark.parametrize("make", [lambda _: MemoryStore(), SQLiteStore])
+def test_what_a_later_version_wrote_is_not_known_to_an_earlier_one(
+    make: Callable[[Path], Store], path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two proxies behind one address one is updated: the cache breaks once, and not with every hop."""
+    store = make(path)
+    later = RULES_VERSION + 1
+
+    def send(turns: int, *, updated: bool) -> Policy:
+        with monkeypatch.context() as version:
+            if updated:
+                version.setitem(rules.VERSIONS, later, rules.VERSIONS[RULES_VERSION])
+                version.setattr(Terms, "policy", lambda _, raw=(), aside=(): Policy(raw, aside, later))
+            return Proxy(clock, store).send(session(turns), LOSSLESS)
+
+    for turns in (0, 1):
+        assert send(turns, updated=True) == Policy(rules=later)
+    by_the_earlier = Policy(raw=((0, 4),))
+    assert send(2, updated=False) == by_the_earlier
+    assert send(3, updated=True) == by_the_earlier
+    assert send(4, updated=False) == by_the_earlier
+    clock.now += COLD
+    assert send(5, updated=True) == Policy(rules=later)
+    store.close()

@@ -129,7 +129,9 @@ def test_no_content_is_kept_but_hashes_numbers_and_times(path: Path, store: SQLi
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("column", ["policy = 'x'", "policy = '[[1],[],1]'", "policy = '[]'"])
+@pytest.mark.parametrize(
+    "column", ["policy = 'x'", "policy = '[[1],[],1]'", "policy = '[]'", "policy = '[[],[],[1],5]'"]
+)
 def test_a_policy_that_cannot_be_read_is_a_broken_file(column: str, path: Path, store: SQLiteStore) -> None:
     store.save(branch(), digests(3))
     with sqlite3.connect(path) as connection:
