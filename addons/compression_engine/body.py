@@ -9,6 +9,7 @@ Only as much is scanned as is asked for: `elements` and `members` look one level
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable
@@ -48,6 +49,7 @@ class Splice(NamedTuple):
 
 
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+_STRING = msgspec.json.Decoder(str)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _BLANKS = re.compile(rb"[ \t\r\n]*")
 _KEY = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
@@ -118,19 +120,29 @@ def splice(text: bytes, splices: Iterable[Splice], start: int = 0, end: int | No
 def decode_string(token: bytes) -> str:
     """The text of a JSON string. Lone surrogates are kept as such. Raises NotUnderstood."""
     try:
-        value = json.loads(token.decode())
-    except ValueError as error:
-        raise NotUnderstood("not a JSON string") from error
+        return _STRING.decode(token)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        value = _decoded(token)  # a lone surrogate, or none
     if not isinstance(value, str):
         raise NotUnderstood("not a JSON string")
     return value
 
 
+def _decoded(token: bytes) -> object:
+    try:
+        return json.loads(token.decode())
+    except ValueError as error:
+        raise NotUnderstood("not a JSON string") from error
+
+
 def encode_string(text: str, like: bytes) -> bytes:
     """`text` as a JSON string, escaped as the sender escapes: `like` is the token that it takes the place of."""
-    token = json.dumps(text, ensure_ascii=_ESCAPED.search(like) is not None and like.isascii())
-    # For a lone surrogate Python's backslash escape is JSON's too.
-    return token.encode("utf-8", "backslashreplace")
+    if _ESCAPED.search(like) is None or not like.isascii():
+        with contextlib.suppress(UnicodeEncodeError):
+            return msgspec.json.encode(text)
+        # For a lone surrogate Python's backslash escape is JSON's too.
+        return json.dumps(text, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return json.dumps(text).encode()
 
 
 def _scan[T](text: bytes, decoder: msgspec.json.Decoder[T]) -> tuple[bytes, T]:

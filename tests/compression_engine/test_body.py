@@ -86,3 +86,12 @@ def test_what_is_no_string_is_not_understood(token: bytes) -> None:
 def test_splices_leave_the_rest() -> None:
     assert splice(b"0123456789", [Splice(1, 3, b"ab"), Splice(3, 3, b"-"), Splice(8, 10, b"")]) == b"0ab-34567"
     assert splice(b"0123", []) == b"0123"
+
+
+def test_every_character_is_written_and_read_as_python_has_it() -> None:
+    """Another library would escape others, and break every prompt cache."""
+    for first in range(0, 0x110000, 0x400):
+        text = "".join(map(chr, range(first, first + 0x400)))
+        token = json.dumps(text, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        assert encode_string(text, like=b'"a"') == token
+        assert decode_string(token) == text
