@@ -132,12 +132,14 @@ class Shown:
             (label, numbered, first), length = self._longest(place, candidates, texts, at, end)
             seen = at + length
             if length:
-                name = self._name(Place(label, numbered), place)
-                reference = Reference(number, number + length - 1, first, name)
+                reference = Reference(number, number + length - 1, first)
+                # A name takes time to find, and makes it longer.
                 if _is_worth(reference, texts[at:seen]):
-                    out += lines[done:at]
-                    out.append(reference)
-                    done = seen
+                    reference = reference._replace(label=self._name(Place(label, numbered), place))
+                    if _is_worth(reference, texts[at:seen]):
+                        out += lines[done:at]
+                        out.append(reference)
+                        done = seen
         out += lines[done:]
         return out
 

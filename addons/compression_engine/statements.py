@@ -24,6 +24,7 @@ comes through twice (two proxies in a row, a replayed flow) is recognised and le
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Sequence
@@ -112,6 +113,7 @@ _EVERY = "every 20th numbered"
 _NUMBERED = re.compile(rf"(?:lines ((?:\d{{1,9}}-\d{{1,9}}, )*\d{{1,9}}-\d{{1,9}}): )?{_EVERY}")
 
 
+@functools.lru_cache(maxsize=64)
 def code_for(tool_use_id: str) -> str:
     """The six digits that tie a heading to the result of one tool call.
 

@@ -159,11 +159,12 @@ def _behind(kinds: tuple[str, ...], facts: tuple[str, ...], view: View) -> View:
 def _output(items: Sequence[Item], text: str) -> View:
     """The view as lines and references."""
     references = [item for item in items if isinstance(item, Reference)]
+    if not references:
+        return View("", (), text, text)
     own = sum(item.label == statements.THE_RESULT for item in references)
     kinds = ["history"] * (own < len(references)) + ["repeated-runs"] * (own > 0)
-    facts = (statements.SHOWN_ABOVE,) if references else ()
     texts = [statements.write_reference(item) if isinstance(item, Reference) else item.text for item in items]
-    return View("+".join(kinds), facts, "\n".join(texts), text)
+    return View("+".join(kinds), (statements.SHOWN_ABOVE,), "\n".join(texts), text)
 
 
 def _shortened(items: Sequence[Item], fails: Sequence[bool], text: str) -> View:
@@ -201,7 +202,7 @@ def _stays(texts: Sequence[str], fails: Sequence[bool]) -> list[bool]:
     """Which lines are not to be taken apart: those that tell of a failure or where it is, and statements of ours."""
     locations = failures.find_locations(texts)
     return [
-        fail or location or statements.is_line(text)
+        fail or location or (text[:1] == "[" and statements.is_line(text))
         for fail, location, text in zip(fails, locations, texts, strict=True)
     ]
 

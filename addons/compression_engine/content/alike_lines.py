@@ -27,6 +27,8 @@ __all__ = ["fold", "unfold"]
 # What a word can hold besides letters and digits.
 _MARKS = "_./@+~%#-"
 _PIECES = re.compile(r"[\w./@+~%#-]+|\n|[^\w./@+~%#\n-]+")
+# The same for ASCII, in half the time: what a class of characters holds is looked up in a table.
+_ASCII_PIECES = re.compile(r"[A-Za-z0-9_./@+~%#-]+|\n|[^A-Za-z0-9_./@+~%#\n-]+")
 _GAP = "*"
 _REST = "**"
 _LEAST_LINES = 3
@@ -119,7 +121,8 @@ def unfold(lines: Sequence[str], room: Room) -> list[str]:
 
 def _cut(lines: Sequence[str]) -> list[list[str]]:
     """The pieces of each line. One search over all lines is faster than one for each."""
-    pieces = _PIECES.findall("\n".join(lines))
+    text = "\n".join(lines)
+    pieces = (_ASCII_PIECES if text.isascii() else _PIECES).findall(text)
     pieces.append("\n")
     cuts = []
     at = 0

@@ -46,13 +46,14 @@ _LOCATION = re.compile(r"\.\w{1,4}:\d")
 
 def find(lines: Sequence[str]) -> list[bool]:
     """For each of `lines` whether it may tell of a failure."""
-    found = [line.startswith(_COMPARED) for line in lines]
+    whole = "\n".join(lines)
+    found = [False] * len(lines)
+    if any(f"\n{mark}" in f"\n{whole}" for mark in _COMPARED):
+        found = [line.startswith(_COMPARED) for line in lines]
     # Of few characters are there more in lower case, and none of these is a line end.
-    whole = "\n".join(lines).lower()
+    whole = whole.lower()
     words = [word for word in _WORDS if word in whole]
-    if not words:
-        return found
-    ends = list(accumulate(len(line) + 1 for line in whole.split("\n")))
+    ends = _ends(whole) if words else []
     for word in words:
         at = whole.find(word)
         while at >= 0:
@@ -64,4 +65,15 @@ def find(lines: Sequence[str]) -> list[bool]:
 
 def find_locations(lines: Sequence[str]) -> list[bool]:
     """For each of `lines` whether it names a line of a source file, as compilers and failing tests do."""
-    return [":" in line and _LOCATION.search(line) is not None for line in lines]
+    whole = "\n".join(lines)
+    places = [location.start() for location in _LOCATION.finditer(whole)]
+    found = [False] * len(lines)
+    ends = _ends(whole) if places else []
+    for place in places:
+        found[bisect_right(ends, place)] = True
+    return found
+
+
+def _ends(whole: str) -> list[int]:
+    """Where the lines of `whole` end, behind their line ends."""
+    return list(accumulate([len(line) + 1 for line in whole.split("\n")]))

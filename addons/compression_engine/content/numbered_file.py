@@ -51,9 +51,12 @@ class Reading(NamedTuple):
 
     def text(self) -> str:
         """The result that this was read from."""
-        return "\n".join(
-            line.text if line.number is None else self.gutter.of(line.number) + line.text for line in self.lines
-        )
+        width, mark = self.gutter
+        if width:
+            return "\n".join(
+                [text if number is None else f"{number:>{width}}{mark}{text}" for number, text in self.lines]
+            )
+        return "\n".join([text if number is None else f"{number}{mark}{text}" for number, text in self.lines])
 
 
 def read(text: str) -> Reading | None:
