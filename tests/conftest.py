@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,19 +21,15 @@ settings.register_profile("local", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
+# Hundreds of Pythons are started, and where no bytecode is kept, each would compile mitmproxy first, which takes longer
+# than what most of them then do.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is quick to tell comes first, then what is slow, then what runs the whole thing."""
     items.sort(key=lambda item: [item.get_closest_marker(mark) is not None for mark in ("e2e", "slow")])
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """What `-n auto` means: the quick tests on all cores, and all others one after the other, as they use them all.
-
-    None stands for as many as there are cores.
-    """
-    chosen = config.option.markexpr
-    return None if "not e2e" in chosen and "not slow" in chosen else 0
 
 
 @pytest.fixture(scope="session")
