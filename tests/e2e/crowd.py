@@ -50,7 +50,9 @@ class Crowd:
         self._end.clear()
         self.turns = {talk.number: max(first, self.turns.get(talk.number, 0)) for talk in self.talks}
         shares = [self.talks[at :: self.threads] for at in range(self.threads)]
-        self._running = [threading.Thread(target=self._work, args=(share, last)) for share in shares if share]
+        self._running = [
+            threading.Thread(target=self._work, args=(share, last), daemon=True) for share in shares if share
+        ]
         for thread in self._running:
             thread.start()
 

@@ -183,25 +183,33 @@ def test_only_what_may_have_been_answered_makes_a_cold_conversation_warm(
         "the service hung up": (_hang_up, False),
         "the client hung up": (_be_slow, True),  # the service may have taken the prompt all the same
     }
-    talks = {way: Talk(number) for number, way in enumerate(ways)}
-    lifetime = 6.0
-    with proxies.running(BALANCED | {"foundry_cache_ttl": f"{lifetime:g}"}) as proxy:
-        proxies.say(proxy, list(talks.values()), 4)
-        time.sleep(lifetime + 0.1)
-        started = time.monotonic()
-        for way, (ending, _) in ways.items():
+
+    def ended_in_time(talks: dict[str, Talk], lifetime: float) -> bool:
+        """Send all of it; whether the next turns came before the cache was cold anyway."""
+        with proxies.running(BALANCED | {"foundry_cache_ttl": f"{lifetime:g}"}) as proxy:
+            proxies.say(proxy, list(talks.values()), 4)
+            time.sleep(lifetime + 0.1)
+            started = time.monotonic()
+            for way, (ending, _) in ways.items():
+                origin.forget()
+                origin.answer = ending
+                with Tunnel(proxy.port, FOUNDRY_HOST) as tunnel:
+                    tunnel.start_tls(FOUNDRY_HOST, proxy.certificate)
+                    tunnel.socket.sendall(request(FOUNDRY_HOST, talks[way].body(8)))
+                    assert wait_for(lambda: origin.received)
+                    if ending is not _be_slow:
+                        tunnel.socket.recv(1)
+                talks[way].arrived.append(origin.received[0].body)
             origin.forget()
-            origin.answer = ending
-            with Tunnel(proxy.port, FOUNDRY_HOST) as tunnel:
-                tunnel.start_tls(FOUNDRY_HOST, proxy.certificate)
-                tunnel.socket.sendall(request(FOUNDRY_HOST, talks[way].body(8)))
-                assert wait_for(lambda: origin.received)
-                if ending is not _be_slow:
-                    tunnel.socket.recv(1)
-            talks[way].arrived.append(origin.received[0].body)
-        origin.forget()
-        proxies.say(proxy, list(talks.values()), 14)
-        assert time.monotonic() - started < lifetime, "this machine is too slow for this test"
+            proxies.say(proxy, list(talks.values()), 14)
+            return time.monotonic() - started < lifetime
+
+    for attempt, lifetime in enumerate((4.0, 12.0, 36.0)):  # the last is for a machine that has much else to do
+        talks = {way: Talk(10 * attempt + number) for number, way in enumerate(ways)}
+        if ended_in_time(talks, lifetime):
+            break
+    else:
+        pytest.fail("this machine is too slow for this test")
     for way, (_, is_confirmed) in ways.items():
         ended, last = (len(STUB.findall(body.decode())) for body in talks[way].arrived[1:])
         assert ended, way

@@ -1,8 +1,8 @@
 """A mitmproxy script that disturbs the addon while it works, as the lines of $RESTLESS say.
 
 `mitmproxy`'s options that a line names are set as `name=value`; `clock=seconds` sets the machine's clock forward by so
-much, as far as this process can tell; `disk=seconds` lets everything that SQLite writes for a request wait. It must
-stand in front of the addon.
+much, as far as this process can tell; `disk=seconds` lets everything that SQLite writes for a request wait. How many
+lines it has followed stands in $RESTLESS.done. It must stand in front of the addon.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from mitmproxy import ctx
 
 _ORDERS = Path(os.environ["RESTLESS"])
+_DONE = Path(f"{_ORDERS}.done")
 _EVERY = 0.02
 _real_time = time.time
 _now = {"clock": 0.0, "disk": 0.0}
@@ -39,6 +40,10 @@ def _lines() -> list[str]:
     return _ORDERS.read_text().splitlines() if _ORDERS.exists() else []
 
 
+def _tell(done: int) -> None:
+    _DONE.write_text(str(done))
+
+
 async def _watch() -> None:
     done = 0
     while True:
@@ -50,7 +55,9 @@ async def _watch() -> None:
                 _now[name] = float(value)
             else:
                 ctx.options.update(**{name: value})
-        done = len(lines)
+        if len(lines) > done:
+            done = len(lines)
+            _tell(done)
 
 
 class _Restless:
