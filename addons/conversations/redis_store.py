@@ -7,6 +7,7 @@ server that is short of memory may give up anything earlier: nothing in it is ne
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +45,7 @@ _ANSWER_SECONDS = 1.0
 _NEAR = 8  # a conversation is mostly found among the last hashes of a request
 _AT_ONCE = 1000  # digests in one call: more would hold up the server's other clients
 _MOST_OF_ONE = 64  # so many branches are kept that have the same messages: the last ones
+_MOST_VERSION = 2**53  # so far the server's scripts count exactly; nobody sends so many requests
 _ALL_ANEW = 32  # every so many requests all that leads to a branch is written again, so that it does not expire
 
 # Networks forget a connection on which nothing has come for some minutes, and say so to nobody.
@@ -272,11 +274,18 @@ def _value(branch: Branch) -> bytes:
 
 
 def _branch(branch_value: bytes, cache_value: bytes) -> Branch | None:
-    """What was kept; None if it cannot be read, because another version wrote it."""
+    """What was kept; None if it cannot be read, because another version wrote it, or somebody made it up."""
     try:
-        return replace(_to_branch(branch_value.split(b" ", 2)[2]), cache=_to_cache(cache_value))
+        branch = replace(_to_branch(branch_value.split(b" ", 2)[2]), cache=_to_cache(cache_value))
     except (msgspec.DecodeError, IndexError):
         return None
+    return branch if branch.version < _MOST_VERSION and _are_times(branch.cache) else None
+
+
+def _are_times(cache: Cache) -> bool:
+    """Whether a cache can be reckoned with."""
+    times = (cache.keeps, *cache.asked, cache.answered_at or 0.0)
+    return all(map(math.isfinite, times)) and cache.keeps <= KEPT_SECONDS
 
 
 def _cache(value: bytes) -> Cache:
