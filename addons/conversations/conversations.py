@@ -209,6 +209,7 @@ class Decision:
     _prompt: Prompt | None = field(default=None, init=False)
     _last: Found | None = field(default=None, init=False)
     _goes_raw: bool = field(default=False, init=False)
+    _fits: bool | None = field(default=None, init=False)  # as the client wrote it
 
     def __post_init__(self) -> None:
         """Until it is called, take it that nothing may be changed where nothing is to be."""
@@ -247,7 +248,11 @@ class Decision:
         """
         if self._prompt is None or self.standing is None:
             return False
-        return not self.standing.is_ours and not self.terms.outgrows(self._prompt)
+        if self.standing.is_ours:
+            return False
+        if self._fits is None:
+            self._fits = not self.terms.outgrows(self._prompt)
+        return self._fits
 
     def went_raw(self) -> bool:
         """Remember that the request goes out as the client wrote it after all.

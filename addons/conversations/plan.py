@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from compression_engine import Place, Policy, Prompt, Setting
+from compression_engine.formats.images import beside_images
 from conversations.branch import Branch, Cache, Found, new_id
 from conversations.prompt_cache import is_cold
 
@@ -61,10 +62,10 @@ class Terms:
 
         One that is more than the least window, with nothing set aside, fits into a longer one or else nowhere.
         """
-        tokens = len(prompt.body) / _BYTES_A_TOKEN
-        least = self._window(prompt)
-        window = least if aside or tokens <= least else self._widest(prompt)
-        return tokens <= _MOST_OF_WINDOW * window
+        window = self._window(prompt)
+        if not aside and _exceeds(prompt, window):
+            window = self._widest(prompt)
+        return not _exceeds(prompt, _MOST_OF_WINDOW * window)
 
     def policy(self, raw: tuple[tuple[int, int], ...] = (), aside: tuple[Place, ...] = ()) -> Policy:
         """A new one."""
@@ -72,7 +73,7 @@ class Terms:
 
     def outgrows(self, prompt: Prompt) -> bool:
         """Whether the request, as the client wrote it, is more than the model can read."""
-        return len(prompt.body) > self._widest(prompt) * _BYTES_A_TOKEN
+        return _exceeds(prompt, self._widest(prompt))
 
     def _window(self, prompt: Prompt) -> int:
         return LONG_WINDOW if prompt.request.asks_long_window else self.window
@@ -86,6 +87,12 @@ class Terms:
             return False
         drawn = hashlib.sha256(b"holdout " + (self.session.encode() or prompt.digests[0])).digest()
         return int.from_bytes(drawn[:8]) < self.holdout * 2**64
+
+
+def _exceeds(prompt: Prompt, tokens: float) -> bool:
+    """Whether the request, as the client wrote it, is more than so many tokens."""
+    most = tokens * _BYTES_A_TOKEN
+    return len(prompt.body) > most and beside_images(prompt.body) > most
 
 
 def plan(  # noqa: PLR0913 - each is a thing of its own

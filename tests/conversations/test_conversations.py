@@ -617,6 +617,16 @@ def test_one_that_is_refused_since_its_record_was_lost_is_cold_after_a_while(clo
     assert proxy.send(session(7), terms).aside
 
 
+def test_images_fill_no_window(clock: Clock, proxy: Proxy) -> None:
+    """Their base64 is many times as long as text of as many tokens."""
+    picture = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo" + "A" * 900_000}
+    with_picture = [*session(7)]
+    with_picture[0] = {"role": "user", "content": [{"type": "image", "source": picture}]}
+    assert proxy.send(with_picture, replace(TERMS, window=20_000, widest=200_000)).raw == ((0, 14),)
+    clock.now += COLD
+    assert proxy.send(with_picture, replace(TERMS, window=20_000, widest=20_000)).aside
+
+
 def test_where_nothing_can_be_set_aside_what_outgrows_every_window_goes_on_raw(proxy: Proxy) -> None:
     assert proxy.send(session(7), replace(TERMS, window=1000), tools=[]).raw == ((0, 14),)
 
