@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import socket
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.client import plain, request
-from tests.e2e.conftest import HARNESS
+from tests.e2e.conftest import FOUNDRY_HOST, HARNESS, OTHER_HOSTS
 from tests.e2e.mitmdump import ADDON, Mitmdump, free_port, wait_for
 from tests.e2e.mitmweb import ask, web_options
 from tests.e2e.recording_origin import RecordingOrigin
@@ -95,6 +96,33 @@ def test_in_reverse_mode_the_password_is_asked_for_as_well(tmp_path: Path) -> No
         assert get(address, proxy.port, target="/") == 401
         assert get(address, proxy.port, AUTHORIZATION, target="/") == 401  # here it is a server's, not a proxy's
         assert get(address, proxy.port, AUTHORIZATION.removeprefix("Proxy-"), target="/") == 502
+
+
+@pytest.mark.parametrize(("host", "mode"), [(FOUNDRY_HOST, "off"), (OTHER_HOSTS[0], "balanced")])
+def test_in_reverse_mode_what_is_handed_on_undecrypted_needs_no_password(
+    host: str, mode: str, origin: RecordingOrigin, tmp_path: Path
+) -> None:
+    """It reaches that one target, whatever host it names, which shows its own certificate."""
+    origin.forget()
+    scripts = (ADDON, HARNESS / "to_origin.py")
+    options = {**origin.options, "proxyauth": PASSWORD, "foundry_mode": mode}
+    proxy = Mitmdump(
+        tmp_path,
+        *scripts,
+        options=options,
+        arguments=["--mode", f"reverse:https://{host}"],
+        environment=origin.environment,
+    )
+    with proxy.launched():
+        assert proxy.logged(f"mode {mode}")
+        trusting = ssl.create_default_context(cafile=str(origin.certificate))
+        with (
+            socket.create_connection(("127.0.0.1", proxy.port), timeout=20) as connection,
+            trusting.wrap_socket(connection, server_hostname=host) as encrypted,
+        ):
+            encrypted.sendall(request(host, b"{}"))
+            assert encrypted.recv(100).startswith(b"HTTP/1.1 200 ")
+    assert len(origin.received) == 1
 
 
 def test_socks_asks_for_the_password_as_well(tmp_path: Path) -> None:
