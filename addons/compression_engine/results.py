@@ -15,12 +15,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
-from compression_engine import reminders, statements, views
+from compression_engine import reminders, statements, tokens, views
 from compression_engine.change import ResultChange
 from compression_engine.content import numbered_file
 from compression_engine.content.lines import Line
 from compression_engine.content.room import LONGEST, Room, TooLongError
-from compression_engine.content.words import least_tokens
+from compression_engine.content.words import differing, least_tokens
 from compression_engine.history import Place, Shown
 
 __all__ = ["Folded", "ResultChange", "Source", "Unfolded", "fold", "unfold"]
@@ -34,6 +34,9 @@ _LEAST_CHARACTERS = 60
 _LEAVES_OUT = frozenset({"numbered-file", "history", "repeated-runs"})
 _WORDS_OF_A_STATEMENT = 8
 _TOKENS_OF_A_WORD = 3
+
+# The tokens of texts that differ in more than this are counted as a whole, as somebody will want to know them.
+_MOST = 0.7
 
 _DOCUMENT = re.compile(r"^(?:\{\s*[\"}]|\[\s*[\[{\"\d\]-])", re.MULTILINE)
 
@@ -86,7 +89,7 @@ def fold(text: str, source: Source, shown: Shown, *, may_refer: bool = True) -> 
         return None
     folded = "".join(piece.text for piece in pieces)
     change = ResultChange("+".join(kinds), text, folded)
-    if not _surely_pays(text, folded, kinds) and not _pays(text, change):
+    if not _surely_pays(text, folded, kinds) and not _pays(text, folded, change):
         return None
     # Every stretch has been read back. So the whole can be, if it is cut into the same.
     if _pieces(folded, source) != [_Piece(piece.text, piece.is_reminder) for piece in pieces]:
@@ -106,10 +109,14 @@ def _surely_pays(text: str, folded: str, kinds: Iterable[str]) -> bool:
     return len(text.split()) - len(folded.split()) - (_TOKENS_OF_A_WORD - 1) * added >= _BREAK_EVEN
 
 
-def _pays(text: str, change: ResultChange) -> bool:
-    """Whether there are so many fewer tokens; those of `text` are only counted where its words do not tell."""
-    enough = change.tokens_after + _BREAK_EVEN
-    return least_tokens(text) >= enough or change.tokens_before >= enough
+def _pays(text: str, folded: str, change: ResultChange) -> bool:
+    """Whether `folded` has so many fewer tokens. What both texts say is not counted, nor what words tell already."""
+    gone, new = differing(text, folded)
+    if len(gone) > _MOST * len(text):
+        enough = change.tokens_after + _BREAK_EVEN
+        return least_tokens(text) >= enough or change.tokens_before >= enough
+    enough = tokens.count(new) + _BREAK_EVEN
+    return least_tokens(gone) >= enough or tokens.count(gone) >= enough
 
 
 def unfold(text: str, source: Source, shown: Shown) -> Unfolded:

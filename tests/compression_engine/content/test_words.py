@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from compression_engine import tokens
-from compression_engine.content.words import least_tokens
+from compression_engine.content.words import differing, least_tokens
 
 # What the tokenizer cuts in ways of its own, and what is neither a letter nor a mark of ASCII.
 PIECES = st.sampled_from(
@@ -33,3 +33,21 @@ def test_there_are_never_fewer_across_the_pieces_that_are_counted(piece: str, le
 @pytest.mark.parametrize("text", ["for key, value in items.items():\n" * 9, "10:30:15 INFO took 33 of 4711 ms\n" * 9])
 def test_there_are_not_many_more(text: str) -> None:
     assert least_tokens(text) >= 0.7 * tokens.count(text)
+
+
+LINES = st.lists(st.lists(PIECES, max_size=4).map("".join), min_size=1, max_size=5)
+
+
+@given(LINES, st.data())
+@example(["", "/", "{", "  a"], None)
+def test_what_differs_has_as_many_tokens_more(lines: list[str], data: st.DataObject | None) -> None:
+    orders = st.lists(st.sampled_from(lines), min_size=1, max_size=9).map("\n".join)
+    one, other = (data.draw(orders), data.draw(orders)) if data else ("\n".join(lines), "\n".join(lines[::-1]))
+    gone, new = differing(one, other)
+    assert tokens.count(gone) - tokens.count(new) == tokens.count(one) - tokens.count(other)
+
+
+def test_what_is_counted_piece_by_piece_is_not_taken_apart() -> None:
+    text = "some words\n" * 2000
+    assert differing(text, "other words") == (text, "other words")
+    assert differing(f"a\n{text[:1100]}end", f"b\n{text[:1100]}end") == ("a\nend", "b\nend")
