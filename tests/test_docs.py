@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from launcher.command import HELP
 PROJECT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("**/*.md"), PROJECT / "certs" / "README.md"])
 ARCHITECTURE = PROJECT / "docs" / "architecture.md"
+ROBUSTNESS = PROJECT / "docs" / "robustness.md"
+SECURITY = PROJECT / "docs" / "security.md"
 SET_ASIDE = PROJECT / "docs" / "set-aside.md"
 STATEMENTS = PROJECT / "docs" / "statements.md"
 
@@ -30,6 +33,7 @@ _OPTION = re.compile(r"\bfoundry_\w+")
 _OWN_VARIABLE = re.compile(r"\bFOUNDRY_COMPRESS_\w+|\bCLAUDE_FOUNDRY_\w+")
 # Made on the user's machine, or not an option though it is named like one.
 _MADE_LATER = {"certs/mitmproxy-ca.pem", "certs/mitmproxy-ca-cert.pem"}
+_NO_CLAIMS = {"What is at stake", "What nothing here defends against"}
 _NO_OPTIONS = {"foundry_compress", "foundry_options"}
 
 EXAMPLE_ID = "toolu_example"
@@ -85,6 +89,30 @@ def test_every_test_that_is_named_exists() -> None:
         for file, test in named
         if not re.search(rf"def {test}\(", (PROJECT / file).read_text(encoding="utf-8"))
     ] == []
+
+
+def _claims(text: str) -> Iterator[str]:
+    """The paragraphs and items of a page, but for what leads to a list, and for what nothing is done against."""
+    for section in text.split("\n## ")[1:]:
+        title, *paragraphs = section.split("\n\n")
+        if title in _NO_CLAIMS:
+            continue
+        for paragraph, following in zip_longest(paragraphs, paragraphs[1:], fillvalue=""):
+            if not paragraph.startswith("What remains:") and not following.startswith("- "):
+                yield from filter(None, re.split(r"^- ", paragraph, flags=re.MULTILINE))
+
+
+def test_every_claim_of_security_names_a_test() -> None:
+    claims = list(_claims(SECURITY.read_text(encoding="utf-8")))
+    assert len(claims) > 40
+    assert [claim for claim in claims if "::test_" not in claim] == []
+
+
+def test_whatever_happens_a_test_shows_it() -> None:
+    tables = re.findall(r"(?:^\|.*\|\n)+", ROBUSTNESS.read_text(encoding="utf-8"), re.MULTILINE)
+    shown = [row for table in map(str.splitlines, tables) if table[0].endswith("| test |") for row in table[2:]]
+    assert len(shown) > 25
+    assert [row for row in shown if "::test_" not in row.split("|")[-2]] == []
 
 
 def test_every_option_that_is_named_exists_and_every_one_is_named() -> None:
