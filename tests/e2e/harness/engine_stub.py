@@ -8,7 +8,7 @@ from pathlib import Path
 from mitmproxy.exceptions import OptionsError
 
 import compression_engine
-from compression_engine import Decide, Engine, Outcome, ResultChange, Rewrite, WireFormat
+from compression_engine import Engine, Outcome, Prompt, ResultChange, Rewrite, WireFormat
 
 _ERRORS = {
     "OptionsError": OptionsError("the request said: secret"),
@@ -27,12 +27,17 @@ def _panic() -> None:
     tiktoken.get_encoding("o200k_base").encode_ordinary(" " * 1_000_000)
 
 
-def rewrite(_engine: Engine, body: bytes, _format: WireFormat, _decide: Decide, *_: object) -> Rewrite:
+def rewrite_if_quick(_engine: Engine, body: bytes, *_: object) -> Rewrite | None:
     what = os.environ["ENGINE_STUB"]
     if what == "shorten":  # not idempotent: each time takes another byte away
         return Rewrite(body.replace(b"AA", b"A", 1), Outcome.REWRITTEN, (ResultChange("stub", 2, 1),))
     if what == "nothing":
         return Rewrite(body, Outcome.NOTHING_TO_DO)
+    return None  # it is read on a thread
+
+
+def read(_engine: Engine, _body: bytes, _format: WireFormat) -> Prompt:
+    what = os.environ["ENGINE_STUB"]
     if what == "panic":
         _panic()
     if what == "sleep":
@@ -40,4 +45,5 @@ def rewrite(_engine: Engine, body: bytes, _format: WireFormat, _decide: Decide, 
     raise _ERRORS[what]
 
 
-Engine.rewrite = rewrite  # type: ignore[method-assign,assignment]
+Engine.rewrite_if_quick = rewrite_if_quick  # type: ignore[method-assign,assignment]
+Engine.read = read  # type: ignore[method-assign,assignment]
