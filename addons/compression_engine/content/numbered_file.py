@@ -36,7 +36,7 @@ class Gutter(NamedTuple):
 
     def of(self, number: int) -> str:
         """The text that stands before line `number`."""
-        return f"{number:>{self.width}}{self.mark}"
+        return f"{number}{self.mark}".rjust(self.width + 1)
 
     def short(self, number: int) -> str:
         """The same without alignment: how all but the first number of a block are written."""
@@ -51,12 +51,10 @@ class Reading(NamedTuple):
 
     def text(self) -> str:
         """The result that this was read from."""
-        width, mark = self.gutter
-        if width:
-            return "\n".join(
-                [text if number is None else f"{number:>{width}}{mark}{text}" for number, text in self.lines]
-            )
-        return "\n".join([text if number is None else f"{number}{mark}{text}" for number, text in self.lines])
+        mark, width = self.gutter.mark, self.gutter.width + 1
+        return "\n".join(
+            [text if number is None else f"{number}{mark}".rjust(width) + text for number, text in self.lines]
+        )
 
 
 def read(text: str) -> Reading | None:
@@ -221,10 +219,10 @@ def _number(line: str, gutter: Gutter) -> int | None:
 def _texts(lines: Sequence[str], at: int, number: int, gutter: Gutter) -> list[str]:
     """What stands behind their numbers in the lines from `at` on that are numbered from `number` on."""
     texts = []
-    width, mark = gutter
+    mark, width = gutter.mark, gutter.width + 1
     for following in range(at, len(lines)):
         line = lines[following]
-        before = f"{number:>{width}}{mark}" if width else f"{number}{mark}"
+        before = f"{number}{mark}".rjust(width)
         if number > _LARGEST or not line.startswith(before):
             break
         texts.append(line[len(before) :])
