@@ -160,10 +160,12 @@ def _scan[T](text: bytes, decoder: msgspec.json.Decoder[T]) -> tuple[bytes, T]:
 
 def _skip(text: bytes, at: int, mark: bytes) -> int:
     """The offset of what follows `mark` and the white space around it."""
-    at = _past_blanks(text, at)
     if not text.startswith(mark, at):
-        raise NotUnderstood("a key stands twice")
-    return _past_blanks(text, at + 1)
+        at = _past_blanks(text, at)
+        if not text.startswith(mark, at):
+            raise NotUnderstood("a key stands twice")
+    at += 1
+    return at if text[at : at + 1] > b" " else _past_blanks(text, at)  # compact text is the common case
 
 
 def _past_blanks(text: bytes, at: int) -> int:
