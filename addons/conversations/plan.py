@@ -134,7 +134,7 @@ def _anew(prompt: Prompt, last: Found, terms: Terms, now: float, *, same: bool) 
         policy = terms.policy(_range(0, prompt.count))
     elif not prompt.is_compaction:  # a summary is written from what was in view, and nobody reads that afterwards
         aside = policy.aside
-        if terms.rewriting is Rewriting.LOSSLESS:
+        if terms.rewriting is Rewriting.LOSSLESS or prompt.request.is_kept:
             aside = ()
         elif terms.has_room(prompt, aside):
             aside = prompt.choose(terms.setting)

@@ -253,7 +253,7 @@ def forks(world: World, number: int, kind: int) -> None:
 
 
 def has_it_kept(world: World, number: int, _kind: int) -> None:
-    world.client(number).is_kept = True
+    world.client(number).is_kept = world.format is RESPONSES
 
 
 def begins(world: World, _number: int, kind: int) -> None:
@@ -317,3 +317,30 @@ def test_what_was_set_aside_comes_back_into_view_once_a_client_may_go_on_without
     has_it_kept(world, 0, 0)
     works(world, 0, 2)
     assert ASIDE not in b"".join(world.records[-1].arrived)
+
+
+@pytest.mark.parametrize("pause", [0.0, 1.2 * DAY])
+def test_even_where_it_leaves_no_room_in_the_window(pause: float) -> None:
+    clock = Clock()
+    conversations = Conversations(MemoryStore(), clock)
+    messages: list[Json] = [{"role": "user", "content": "Look."}]
+    for n in range(6):
+        text = numbered([f"    value_{n}_{at} = compute({at * 7 % 13})" for at in range(40)])
+        messages += [call(f"c{n}", READ, file_path=f"{n}.py"), result(f"c{n}", text)]
+
+    def send(store: bool, window: int = 200_000) -> Policy:
+        policies: list[Policy] = []
+        decision = Decision(conversations, None, Terms(Rewriting.SET_ASIDE, Setting(0, 0), window=window))
+
+        def decide(prompt: Prompt) -> Policy:
+            policies.append(decision(prompt))
+            return policies[0]
+
+        Engine().rewrite(body_in(RESPONSES, messages, (READ,), store=store), RESPONSES, decide)
+        return policies[0]
+
+    send(store=False)
+    clock.now += 1.2 * DAY
+    assert send(store=False).aside
+    clock.now += pause
+    assert not send(store=True, window=100).aside

@@ -219,16 +219,17 @@ def test_only_what_may_have_been_answered_makes_a_cold_conversation_warm(
 def test_a_conversation_that_only_fits_with_results_set_aside_does_not_go_raw_when_its_memory_is_lost(
     proxies: Proxies,
 ) -> None:
-    """It can have grown so only because results were set aside; as the client writes it, the service would refuse."""
+    """It can have grown so only because results were set aside; as the client writes it, no model could read it."""
     fits, too_long = Talk(3), Talk(4)
-    turns = 900
-    assert len(fits.body(turns // 2)) < 600_000 < len(too_long.body(turns))
+    turns = 3_600
+    assert 700_000 < len(fits.body(turns // 2)) < 3_000_000
+    assert len(too_long.body(turns)) > 3_500_000
     with proxies.running(WARM) as proxy:
         proxies.say(proxy, [fits], turns // 2)
         proxies.say(proxy, [too_long], turns)
     assert not STUB.search(fits.arrived[0].decode())
     assert len(STUB.findall(too_long.arrived[0].decode())) > turns // 2
-    assert len(too_long.arrived[0]) < 600_000
+    assert len(too_long.arrived[0]) < 3_000_000
 
 
 def _answering(line: str) -> Ending:
