@@ -19,7 +19,7 @@ __all__ = ["ClaudeCode", "Run", "client_path"]
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _INSTALLED = _PROJECT / ".tools/claude-code/node_modules/.bin/claude"
-_SECONDS = 120.0
+_SECONDS = 300.0
 # Whatever would lead the client elsewhere, or have it or the commands that it runs trust others.
 _NOT_INHERITED = ("AWS_", *TRUST, "PIP_CERT", "GIT_SSL")
 
@@ -79,7 +79,7 @@ class ClaudeCode:
         }
 
     def run(self, prompt: str, *arguments: str, asks: bool = False) -> Run:
-        """Let the client answer `prompt`, with all its tools allowed unless it `asks`. Fails when it takes two minutes.
+        """Let the client answer `prompt`, with all its tools allowed unless it `asks`. Fails after five minutes.
 
         There is nobody to answer: what it asks for is refused.
         """

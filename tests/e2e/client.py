@@ -12,7 +12,7 @@ from typing import Self
 
 __all__ = ["Answer", "Tunnel", "exchange", "plain", "request"]
 
-_SECONDS = 20.0
+_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from tests.e2e.mitmdump import PROJECT
 __all__ = ["Container", "Image", "reason_against"]
 
 DOCKERFILE = PROJECT / "deploy" / "Dockerfile"
-_SECONDS = 60.0
+_SECONDS = 180.0
 _NEEDED = ("unshare", "nsenter", "setpriv", "chroot", "mount")
 
 # $1 is where the file system is put together, $2 the copy of /app, $3 Python's own folder, $4 the volumes' folder,

@@ -23,12 +23,13 @@ ADDON = PROJECT / "addons" / "foundry_compress.py"
 TRUST = ("NODE_EXTRA_CA_CERTS", "SSL_CERT", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 """How variables begin that say whom a program trusts."""
 
-_START_SECONDS = 30.0
-_STOP_SECONDS = 10.0
+# Nobody waits for so long but where something hangs, or the machine has much else to do.
+_START_SECONDS = 120.0
+_STOP_SECONDS = 60.0
 _NOT_INHERITED = ("ANTHROPIC", "CLAUDE", "FOUNDRY_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> bool:
+def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> bool:
     """Whether `condition` came true in time."""
     end = time.monotonic() + seconds
     while not condition():
@@ -157,7 +158,7 @@ class Mitmdump:
         """All that it wrote so far."""
         return self._log.read_text(errors="replace")
 
-    def logged(self, text: str, seconds: float = 10.0) -> bool:
+    def logged(self, text: str, seconds: float = 30.0) -> bool:
         """Whether `text` stands in the log, or comes to stand there in time."""
         return wait_for(lambda: text in self.log(), seconds)
 

@@ -16,7 +16,7 @@ from demo.certificate import write_certificate
 
 __all__ = ["OK", "Received", "RecordingOrigin"]
 
-_SECONDS = 20.0
+_SECONDS = 60.0
 OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"ok":true}'
 
 

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.e2e]
 needs_containers = pytest.mark.skipif(bool(reason_against()), reason=reason_against())
 PAGE = "docs/containers.md"
 PASSWORD = users.new_password()
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 
 
 @pytest.fixture(scope="module")

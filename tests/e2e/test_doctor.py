@@ -26,7 +26,7 @@ pytestmark = pytest.mark.e2e
 
 DOCTOR = PROJECT / "scripts" / "doctor"
 KEY = "made-up-key-that-must-not-show"
-SECONDS = 60
+SECONDS = 180
 HOST = "made-up.services.ai.azure.com"
 REDIRECT = PROJECT / "scripts" / "demo" / "redirect.py"
 

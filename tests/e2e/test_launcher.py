@@ -30,7 +30,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 LAUNCHER = PROJECT / "scripts" / "claude-foundry"
 HOST = "made-up.services.ai.azure.com"
 ASK = f"{sys.executable} {PROJECT / 'tests' / 'e2e' / 'foundry_request.py'}"
-SECONDS = 60
+SECONDS = 180
 needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks at other processes in /proc")
 FETCH = """
 import sys, urllib.error, urllib.request
@@ -106,7 +106,7 @@ class Launch:
             )
         with process:
             try:
-                assert wait_for(lambda: "\n" in out_file.read_text(), 30), err_file.read_text()
+                assert wait_for(lambda: "\n" in out_file.read_text(), SECONDS), err_file.read_text()
                 self.address = out_file.read_text().splitlines()[0]
                 yield process
             finally:
@@ -117,7 +117,7 @@ class Launch:
 
     def proxy_is_gone(self) -> bool:
         """Whether mitmdump has ended and taken its directory along."""
-        return wait_for(lambda: not list((self.root / "tmp").iterdir()) and not self.mitmdumps(), 15)
+        return wait_for(lambda: not list((self.root / "tmp").iterdir()) and not self.mitmdumps(), SECONDS)
 
     def mitmdumps(self) -> list[int]:
         """Of this launch, by what it was told in its environment, without the process for much work; by no name."""

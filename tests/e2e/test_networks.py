@@ -54,7 +54,7 @@ SOVEREIGN = tuple(
 BODY = foundry_request.body()
 PASSWORD = "planted-password"
 OURS, COMPANYS = "Foundry Compress", "mitmproxy"  # organisations of the authorities
-SECONDS = 60
+SECONDS = 180
 
 
 def _has_ipv6() -> bool:

@@ -38,7 +38,7 @@ from tests.e2e.traces import traces
 pytestmark = pytest.mark.e2e
 
 REDIRECT = PROJECT / "scripts" / "demo" / "redirect.py"
-SECONDS = 60
+SECONDS = 180
 
 # What is planted. No word is part of another, or of anything that stands anywhere by itself.
 KEY = "plantedkey7f3a9c51e2"

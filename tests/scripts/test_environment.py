@@ -16,7 +16,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 PROJECT = Path(__file__).resolve().parents[2]
-SECONDS = 30
+SECONDS = 120
 SCRIPT = """#!/bin/sh
 set -eu
 project=$(cd -- "$(dirname -- "$0")/.." && pwd -P)

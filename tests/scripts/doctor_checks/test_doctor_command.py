@@ -13,7 +13,7 @@ from connecting import certificate_authority
 from doctor_checks.command import main
 
 PROJECT = Path(__file__).resolve().parents[3]
-SECONDS = 60
+SECONDS = 180
 
 
 @pytest.fixture
