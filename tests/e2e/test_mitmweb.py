@@ -127,6 +127,9 @@ def test_what_was_passed_though_it_is_foundrys_is_marked(
     assert flow["marked"].startswith("\N{WARNING SIGN}")
     for view in ("auto", "Foundry-Rewrite", "Foundry-Conversation"):
         shown = web.shown(flow, view)
+        if outcome == outcomes.UNKNOWN_FORMAT:  # it went on while it came in, so mitmproxy has kept nothing of it
+            assert shown["text"] == "Content is missing."
+            continue
         assert shown["syntax_highlight"] != "error", shown["text"]
         assert "Traceback" not in shown["text"]
 
