@@ -14,10 +14,7 @@ from dataclasses import dataclass
 
 from notices import where_it_broke
 
-__all__ = ["EngineFailure", "EngineThreads", "caught"]
-
-_BUSY = "still busy with earlier requests"
-_CLOSED = "the engine was closed"
+__all__ = ["BUSY", "CLOSED", "EngineFailure", "EngineThreads", "caught"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +22,10 @@ class EngineFailure:
     """The engine did not come to an end. `reason` holds no content."""
 
     reason: str
+
+
+BUSY = EngineFailure("still busy with earlier requests")
+CLOSED = EngineFailure("the engine was closed")
 
 
 def caught[**P, R](act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | EngineFailure:
@@ -65,11 +66,11 @@ class EngineThreads:
             return caught(act)
 
         if self._is_stuck:
-            return EngineFailure(_BUSY)
+            return BUSY
         try:
             job = self._pool.submit(begin)
         except RuntimeError:
-            return EngineFailure(_CLOSED)
+            return CLOSED
         work = asyncio.wrap_future(job)
         if soon is not None:
             await asyncio.wait([work], timeout=max(0.0, min(soon, self._patience)))
@@ -83,9 +84,9 @@ class EngineThreads:
                 work.add_done_callback(self._is_free_again)
                 return EngineFailure(f"no result within {self._patience:g} s")
             if self._is_stuck and job.cancel():  # nobody is to decide about it when it has long gone out
-                return EngineFailure(_BUSY)
+                return BUSY
             await asyncio.wait([work], timeout=left)
-        return EngineFailure(_CLOSED) if work.cancelled() else work.result()
+        return CLOSED if work.cancelled() else work.result()
 
     @property
     def _is_stuck(self) -> bool:
@@ -95,6 +96,6 @@ class EngineThreads:
     def _is_free_again(self, _: object) -> None:
         self._stuck -= 1
 
-    def close(self, *, at_once: bool) -> None:
-        """Take no more work. What waits is given up, or, not `at_once`, done yet."""
-        self._pool.shutdown(wait=False, cancel_futures=at_once)
+    def close(self) -> None:
+        """Take no more work, and give up what waits."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 
 from compression_engine import Engine, NotUnderstood, Outcome, Policy, Prompt, Rewrite, WireFormat, tokens
 from rewriting.engine_process import EngineProcess, EngineProcessError
-from rewriting.engine_threads import EngineFailure, EngineThreads, caught
+from rewriting.engine_threads import CLOSED, EngineFailure, EngineThreads, caught
 
 __all__ = ["Decider", "EngineFailure", "EngineWorker"]
 
@@ -124,7 +124,10 @@ class EngineWorker:
                 return rewrite if rewrite.model else replace(rewrite, model=prompt.request.model)
         stopped = Rewrite(body, Outcome.STOPPED, model=prompt.request.model)
         write = partial(self._engine.write, prompt, policy, goes_on)
-        return await self._writing.run(write, ends - time.monotonic(), lambda: None if goes_on() else stopped)
+        written = await self._writing.run(write, ends - time.monotonic(), lambda: None if goes_on() else stopped)
+        if written == CLOSED and not decide.may_go_raw():
+            return caught(write)  # the addon is loaded anew: a moment for all is better than a lost prompt cache
+        return written
 
     def _decided(self, body: bytes, wire_format: WireFormat, decide: Decider) -> Rewrite | _Decided:
         """How a request is to be written, or what is written, where that is little work."""
@@ -174,9 +177,13 @@ class EngineWorker:
             return done
 
     def close(self, *, at_once: bool = True) -> None:
-        """Take no more work. What waits goes on as it is, or, not `at_once`, is done yet."""
+        """Take no more work. What waits goes on as it is, or, not `at_once`, is done yet.
+
+        Then the threads end with the last request that uses this.
+        """
         if self._process is not None:
             self._process.close()
-        self._deciding.close(at_once=at_once)
-        self._writing.close(at_once=at_once)
-        self._noting.shutdown(wait=False)
+        if at_once:
+            self._deciding.close()
+            self._writing.close()
+            self._noting.shutdown(wait=False)

@@ -11,7 +11,7 @@ import pytest
 from mitmproxy.exceptions import OptionsError
 
 from compression_engine import Engine, Outcome, Policy, Prompt, Rewrite, WireFormat
-from rewriting.engine_threads import EngineFailure
+from rewriting.engine_threads import BUSY, CLOSED, EngineFailure
 from rewriting.engine_worker import _WRITING, QUICK_BYTES, EngineWorker
 from tests.compression_engine.bodies import READ, body, numbered, source_lines, turns
 from tests.e2e.mitmdump import wait_for
@@ -183,11 +183,10 @@ async def test_an_engine_that_hangs_costs_requests_their_patience_and_the_next_o
         hung = [worker.rewrite(_saying("held"), FORMAT, Decider()) for _ in range(2 * _WRITING)]
         assert set(await asyncio.gather(*hung)) == {
             EngineFailure("no result within 0.2 s"),
-            EngineFailure("still busy with earlier requests"),
+            BUSY,
         }
         decide = Decider()
-        busy = EngineFailure("still busy with earlier requests")
-        assert await worker.rewrite(_saying("next"), FORMAT, decide) == busy
+        assert await worker.rewrite(_saying("next"), FORMAT, decide) == BUSY
         held.event.set()
         await asyncio.to_thread(wait_for, lambda: not worker._writing._stuck)
         assert isinstance(await worker.rewrite(_saying("last"), FORMAT, decide), Rewrite)
@@ -255,6 +254,25 @@ async def test_what_waits_when_settings_change_is_done_yet() -> None:
         assert not [result for result in await asyncio.gather(*tasks) if isinstance(result, EngineFailure)]
 
 
+async def test_what_is_being_decided_when_settings_change_is_written_yet() -> None:
+    """Else it would go out as the client sent it, and break a prompt cache."""
+    decides, may_decide = threading.Event(), threading.Event()
+
+    class Slow(Decider):
+        def __call__(self, prompt: Prompt) -> Policy:
+            decides.set()
+            may_decide.wait(10)
+            return super().__call__(prompt)
+
+    raw = _saying("Go on.")
+    async with _worker(Engine()) as worker:
+        task = asyncio.create_task(worker.rewrite(raw, FORMAT, Slow()))
+        assert await asyncio.to_thread(decides.wait, 10)
+        worker.close(at_once=False)
+        may_decide.set()
+        assert await task == Engine().rewrite(raw, FORMAT)
+
+
 async def test_a_cancelled_request_is_cancelled() -> None:
     held = Release()
     async with _worker(held) as worker:
@@ -266,16 +284,24 @@ async def test_a_cancelled_request_is_cancelled() -> None:
         held.event.set()
 
 
-async def test_requests_that_wait_when_it_is_closed_go_on_as_they_are() -> None:
-    """Nothing is cancelled: a hook that were would leave its client without an answer."""
+@pytest.mark.parametrize("may_go_raw", [True, False])
+async def test_requests_that_wait_when_it_is_closed_go_on_as_they_are(*, may_go_raw: bool) -> None:
+    """Nothing is cancelled: a hook that were would leave its client without an answer.
+
+    As they are decided, that is, where a prompt cache would break.
+    """
     held = Release()
     async with _worker(held) as worker:
-        tasks = [asyncio.create_task(worker.rewrite(_saying("held"), FORMAT, Decider())) for _ in range(_WRITING + 2)]
+        tasks = [
+            asyncio.create_task(worker.rewrite(_saying("held"), FORMAT, Decider(raw=may_go_raw)))
+            for _ in range(_WRITING + 2)
+        ]
         await asyncio.to_thread(wait_for, lambda: len(held.asked) == _WRITING)
+        await asyncio.sleep(0.1)  # the two others are decided
         worker.close()
         held.event.set()
         results = await asyncio.gather(*tasks)
-    assert results.count(EngineFailure("the engine was closed")) == 2
+    assert results.count(CLOSED) == (2 if may_go_raw else 0)
 
 
 async def test_what_is_written_down_is_written_in_order() -> None:
