@@ -297,7 +297,7 @@ async def test_requests_that_wait_when_it_is_closed_go_on_as_they_are(*, may_go_
             for _ in range(_WRITING + 2)
         ]
         await asyncio.to_thread(wait_for, lambda: len(held.asked) == _WRITING)
-        await asyncio.sleep(0.1)  # the two others are decided
+        await asyncio.to_thread(wait_for, lambda: worker._writing._pool._work_queue.qsize() == 2)
         worker.close()
         held.event.set()
         results = await asyncio.gather(*tasks)
