@@ -308,6 +308,8 @@ class FoundryCompress:
         with self._fail_open("the ledger"):
             entry = bookkeeper.end(pending, client_left=client_left, broken=broken)
             log_request(host_rules.normalise_host(pending.host), entry)
+            if self._rewriter is not None and pending.endpoint is not None and entry.usage is not None:
+                self._rewriter.billed(pending.endpoint, entry.deployment, entry.usage.input)
 
     # What foundry.local and mitmproxy's commands tell and change
 

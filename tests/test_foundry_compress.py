@@ -747,6 +747,24 @@ async def test_responses_pass_the_usage_tap(addon: FoundryCompress) -> None:
     assert account.entry.usage == Usage(uncached=5, output=2)
 
 
+async def test_what_was_billed_tells_how_much_a_deployment_can_read(
+    addon: FoundryCompress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[object, ...]] = []
+    monkeypatch.setattr(request_rewriter.RequestRewriter, "billed", lambda _, *what: told.append(what))
+    flow = _flow()
+    await addon.request(flow)
+    flow.response = tutils.tresp(status_code=200, headers=((b"content-type", b"application/json"),))
+    addon.responseheaders(flow)
+    tap = flow.response.stream
+    assert callable(tap)
+    tap(b'{"model": "claude", "usage": {"input_tokens": 300000, "output_tokens": 2}}')
+    tap(b"")
+    addon.response(flow)
+    await asyncio.sleep(0)
+    assert told == [("messages", "claude", 300_000)]
+
+
 async def test_a_client_that_leaves_is_written_down(addon: FoundryCompress) -> None:
     flow = _flow()
     await addon.request(flow)

@@ -7,6 +7,7 @@ cache is cold, or where the client left behind what is cached, are old results s
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -40,8 +41,9 @@ class Terms:
     """What the user wants, and what else is known of the request.
 
     `lifetime` of the prompt cache in seconds, None: as each request asks. `window` of the model in tokens, the least
-    that it may have unless the body asks for the long one; `widest` is the most, where that is more. `work` is as in a
-    policy. `holdout` is the share of sessions to be left alone, `session` the client's id of this one, if it has one.
+    that it may have unless the body asks for the long one; `widest` is the most, where that is more. The deployments in
+    `longer` are known to have that. `work` is as in a policy. `holdout` is the share of sessions to be left alone,
+    `session` the client's id of this one, if it has one.
     """
 
     rewriting: Rewriting
@@ -49,6 +51,7 @@ class Terms:
     lifetime: float | None = None
     window: int = 200_000
     widest: int = 0
+    longer: AbstractSet[str] = frozenset()
     work: int = Policy().work
     holdout: float = 0.0
     session: str = ""
@@ -76,7 +79,9 @@ class Terms:
         return _exceeds(prompt, self._widest(prompt))
 
     def _window(self, prompt: Prompt) -> int:
-        return LONG_WINDOW if prompt.request.asks_long_window else self.window
+        if prompt.request.asks_long_window:
+            return LONG_WINDOW
+        return self.widest if prompt.request.model in self.longer else self.window
 
     def _widest(self, prompt: Prompt) -> int:
         return max(self._window(prompt), self.widest)

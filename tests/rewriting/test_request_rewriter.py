@@ -152,6 +152,39 @@ async def test_a_transcript_that_fills_the_models_window_grows_no_further(
     assert treatment.set_aside == set_aside
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "deployment", "tokens", "set_aside"),
+    [
+        (Endpoint.MESSAGES, "m", 200_001, 3),
+        (Endpoint.MESSAGES, "m", 200_000, 0),
+        (Endpoint.MESSAGES, "other", 900_000, 0),
+        (Endpoint.RESPONSES, "m", 900_000, 0),
+    ],
+)
+async def test_a_deployment_that_was_billed_for_more_than_the_least_window_has_the_long_one(  # noqa: PLR0913, PLR0917 - a table of examples
+    endpoint: Endpoint, deployment: str, tokens: int, set_aside: int, rewriter: RequestRewriter, clock: Clock
+) -> None:
+    session = _session(4)
+    session[0] = {"role": "user", "content": "x" * 650_000}
+    await _treated(rewriter, session[:7])
+    rewriter.billed(endpoint, deployment, tokens)
+    clock.now += 2 * _LIFETIME
+    assert (await _treated(rewriter, session)).set_aside == set_aside
+
+
+async def test_so_has_one_that_the_path_names(rewriter: RequestRewriter, clock: Clock) -> None:
+    session = _session(4)
+    session[0] = {"role": "user", "content": "x" * 650_000}
+    rewriter.billed(Endpoint.MESSAGES, "claude-opus-4-6", 300_000)
+    for messages in (session[:7], session):
+        request = _request(messages)
+        request.path = "/v1/projects/p/locations/global/publishers/anthropic/models/claude-opus-4-6:rawPredict"
+        treatment, sent = await rewriter.treat(request, Endpoint.MESSAGES)
+        rewriter.settle(sent, answered=True)
+        clock.now += 2 * _LIFETIME
+    assert treatment.set_aside == 3
+
+
 @pytest.mark.parametrize(("size", "at_first", "when_cold"), [(800_000, 0, 3), (3_400_000, 0, 0), (3_600_000, 2, 2)])
 async def test_only_what_outgrows_every_window_of_its_models_is_cold_when_it_is_first_seen(
     size: int, at_first: int, when_cold: int, rewriter: RequestRewriter, clock: Clock
