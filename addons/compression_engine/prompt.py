@@ -103,7 +103,8 @@ class Prompt:
 
     `digests` has for every message a hash that stands for it and all before it. The first `answered` messages, up to
     the assistant's last, may have been sent before; those behind them are new, unless the request is sent again. The
-    service keeps what it caches of them for `keeps` seconds, as the body asks.
+    service keeps what it caches of them for `keeps` seconds, as the body asks. `is_kept` is what the body says of that,
+    see `Request`, unless somebody knows better.
     """
 
     def __init__(self, body: bytes, wire: Format, seed: bytes, known: Beginning | None) -> None:
@@ -116,6 +117,7 @@ class Prompt:
             spans = list(self.request.messages)
         else:
             self.request = known.request
+        self.is_kept = self.request.is_kept
         self.beginning = known
         self.first = known.count if known else 0  # the message that `spans` start with; 0: nothing is taken as known
         self.spans = spans
@@ -182,7 +184,7 @@ class Prompt:
         Nothing where it could not be read again: without a tool for that, or where the next request need not hold it.
         """
         request = self.request
-        if not request.can_read_files or request.drops_old_results or request.is_kept:
+        if not request.can_read_files or request.drops_old_results or self.is_kept:
             return ()
         return choose(candidates(self.canonical(), self.wire.parse, self.answered), setting, since=since)
 

@@ -114,6 +114,8 @@ class Conversations:
         now = self._clock()
         with self._lock:
             found = self._find_behind(prompt, None, terms, now)
+        if found is not None and found.branch.policy.aside:
+            prompt.is_kept = False  # a request that is only counted cannot say so, and those before it did
         return plan(prompt, found, found, terms, now).policy.up_to(prompt.count)
 
     def settle(self, sent: Sent, *, answered: bool) -> None:

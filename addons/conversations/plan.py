@@ -139,7 +139,7 @@ def _anew(prompt: Prompt, last: Found, terms: Terms, now: float, *, same: bool) 
         policy = terms.policy(_range(0, prompt.count))
     elif not prompt.is_compaction:  # a summary is written from what was in view, and nobody reads that afterwards
         aside = policy.aside
-        if terms.rewriting is Rewriting.LOSSLESS or prompt.request.is_kept:
+        if terms.rewriting is Rewriting.LOSSLESS or prompt.is_kept:
             aside = ()
         elif terms.has_room(prompt, aside):
             aside = prompt.choose(terms.setting)
@@ -150,7 +150,7 @@ def _anew(prompt: Prompt, last: Found, terms: Terms, now: float, *, same: bool) 
 
 def _is_out_of_reach(prompt: Prompt, found: Found) -> bool:
     """Whether something was set aside that later requests need not hold any more: nobody could read it again."""
-    return prompt.request.is_kept and bool(found.branch.policy.up_to(found.known).aside)
+    return prompt.is_kept and bool(found.branch.policy.up_to(found.known).aside)
 
 
 def _continued(prompt: Prompt, found: Found, elsewhere: Found | None, terms: Terms, now: float) -> Branch:

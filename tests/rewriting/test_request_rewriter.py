@@ -17,6 +17,7 @@ from notices import Notices
 from rewriting.request_rewriter import STATE_FILE, RequestRewriter
 from rewriting.treatment import Treatment
 from tests.compression_engine.bodies import READ, Json, body, dump, numbered, source_lines, texts, turns
+from tests.compression_engine.openai_bodies import RESPONSES, body_in
 from tests.conversations.branches import Clock
 from tests.e2e.mitmdump import wait_for
 
@@ -119,6 +120,19 @@ async def test_input_tokens_is_rewritten_and_not_remembered(rewriter: RequestRew
     assert sent is not None
     assert treated.body is not None
     assert treated.body == counted.body
+
+
+async def test_what_is_set_aside_is_when_it_is_counted_too(rewriter: RequestRewriter, clock: Clock) -> None:
+    """A request that is only counted cannot say that it is not stored."""
+    for readings in (2, 3, 4):
+        clock.now += 2 * _LIFETIME
+        raw = body_in(RESPONSES, _session(readings), ("read_file",), store=False)
+        treated, sent = await rewriter.treat(tutils.treq(content=raw), Endpoint.RESPONSES)
+        rewriter.settle(sent, answered=True)
+    counted = tutils.treq(content=raw.replace(b',"store":false', b""))
+    assert treated.set_aside == 3
+    assert (await rewriter.treat(counted, Endpoint.INPUT_TOKENS))[0].set_aside == 3
+    assert (await rewriter.treat(counted, Endpoint.RESPONSES))[0].set_aside == 0, "this one is stored"
 
 
 async def test_observing_changes_nothing_and_tells_what_would_have_been(
