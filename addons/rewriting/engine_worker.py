@@ -82,9 +82,12 @@ class EngineWorker:
         self._writing.submit(tokens.warm_up)  # or the first request would wait for it
 
     def start(self) -> None:
-        """Start the process; where it ends, it is started again when there is work for it."""
+        """Start the process; where it ends, it is started again when there is work for it.
+
+        Not on a thread: beside what opens a port anew, it could hold on to the old one for a moment.
+        """
         if self._process is not None:
-            self._writing.submit(self._process.start)
+            self._process.start()
 
     async def rewrite(self, body: bytes, wire_format: WireFormat, decide: Decider) -> Rewrite | EngineFailure:
         """What the engine makes of `body`, as `decide` says. Raises only when the waiting task is cancelled.
