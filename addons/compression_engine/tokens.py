@@ -26,7 +26,10 @@ def _encoding() -> tiktoken.Encoding:
     before = os.environ.get("TIKTOKEN_CACHE_DIR")
     os.environ["TIKTOKEN_CACHE_DIR"] = str(_RANKS)
     try:
-        return tiktoken.get_encoding("o200k_base")
+        encoding = tiktoken.get_encoding("o200k_base")
+        # 33 MB that the compiled part has in a form of its own; only the names of tokens are looked up here.
+        vars(encoding).get("_mergeable_ranks", {}).clear()
+        return encoding
     finally:
         if before is None:
             del os.environ["TIKTOKEN_CACHE_DIR"]
