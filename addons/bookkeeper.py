@@ -40,6 +40,7 @@ _SESSION = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # What a message says is counted for the first requests of a deployment, and for every so many-th behind those.
 _COUNTED_AT_FIRST = 40
 _COUNTED_EVERY = 10
+_MOST_COUNTED = 200_000  # bytes of a message: to read a longer one holds up all others for a moment
 _MOST_WARM = 5_000
 
 
@@ -189,7 +190,7 @@ class Bookkeeper:
     def _count(self, deployment: str, treatment: Treatment) -> Future[int] | None:
         """Have the last message counted, for some requests: on a thread, and after the request has gone."""
         seen = self._requests[deployment] = self._requests.get(deployment, -1) + 1
-        if not treatment.last_message or (seen > _COUNTED_AT_FIRST and seen % _COUNTED_EVERY):
+        if not 0 < len(treatment.last_message) <= _MOST_COUNTED or (seen > _COUNTED_AT_FIRST and seen % _COUNTED_EVERY):
             return None
         return self._counter.submit(_counted, treatment.last_message)
 

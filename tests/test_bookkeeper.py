@@ -195,6 +195,10 @@ async def test_what_waits_at_the_end_is_done_then_and_once(books: Books, monkeyp
     assert done == [1]
 
 
+def test_a_very_long_message_is_not_counted(books: Books) -> None:
+    assert books.note(replace(TREATMENT, last_message=b"x" * 200_001)).counted is None
+
+
 def test_the_last_message_is_counted_on_the_side(books: Books) -> None:
     pending = books.note()
     assert pending.counted is not None
