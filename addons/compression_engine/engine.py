@@ -26,9 +26,6 @@ _MOST_READ_AT_ONCE = 500_000
 # Which part of the memory holds the beginnings of recent bodies.
 _BEGINNINGS_SHARE = 0.25
 
-# A conversation with more than this share of an engine's memory would push out too many others of the next engine.
-_MOST_HANDED_OVER = 0.25
-
 
 class Outcome(StrEnum):
     """What became of a body."""
@@ -126,20 +123,17 @@ class Engine:
             sent = (rewrite.body[: len(rewrite.body) - behind],)
             self._beginnings.add(_beginning(prompt, last, policy, sent), instead_of=prompt.beginning)
 
-    def hand_over(self, prompt: Prompt, policy: Policy, to: Callable[[Conversation], None]) -> None:
-        """Let `to` have what is known of the conversation of `prompt`, unless it would take much of another's memory.
-
-        It is the same object that this engine goes on with later, so `to` has to be done with it when it returns.
-        """
+    def hand_over(self, prompt: Prompt, policy: Policy, most: int, to: Callable[[Conversation], None]) -> None:
+        """Let `to` have what is known of a conversation, and forget it; not if that takes more than `most` bytes."""
         may_refer = not prompt.request.drops_old_results
         conversation = self._memory.take(policy, prompt.digests, may_refer=may_refer)
         if conversation is None:
             return
-        try:
-            if conversation.size <= _MOST_HANDED_OVER * self._memory.limit:
-                to(conversation)
-        finally:
+        if conversation.size > most:
             self._memory.put(conversation)
+            return
+        self._beginnings.forget(prompt.digests[: prompt.count - 1])
+        to(conversation)
 
     def adopt(self, conversation: Conversation) -> None:
         """Go on with a conversation that another engine has handed over."""

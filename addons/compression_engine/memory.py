@@ -36,7 +36,7 @@ class Memory:
     """
 
     def __init__(self, limit: int) -> None:
-        self.limit = limit
+        self._limit = limit
         self._lock = Lock()
         self._by_digest: dict[bytes, Conversation] = {}  # of those that say the same, the one that was here last
         self._known: OrderedDict[Conversation, int] = OrderedDict()  # with sizes, oldest use first
@@ -84,7 +84,7 @@ class Memory:
                 self._by_digest[digest] = conversation
             self._known[conversation] = conversation.size
             self._size += conversation.size
-            while self._size > self.limit and self._known:
+            while self._size > self._limit and self._known:
                 self._drop(next(iter(self._known)))
 
     def _find(self, policy: Policy, digests: Sequence[bytes], *, may_refer: bool) -> tuple[Conversation | None, int]:

@@ -93,6 +93,12 @@ class Beginnings:
             while self._size > self._limit and self._known:
                 self._drop(next(iter(self._known)))
 
+    def forget(self, digests: Sequence[bytes]) -> None:
+        """Give up the one with these messages, if it is kept."""
+        with self._lock:
+            if digests:
+                self._drop(digests[-1])
+
     def _drop(self, key: bytes) -> None:
         dropped = self._known.pop(key, None)
         self._size -= dropped.size if dropped else 0

@@ -108,7 +108,7 @@ _DECLARED: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "foundry_memory_mb",
-        "80",
+        "120",
         "Megabytes that finished work may take in memory, so that a request costs what is new in it.",
     ),
     (

@@ -55,6 +55,7 @@ _ENDS_SECONDS = 1.0
 _MOST_STARTS = 3  # in a row: what ends so often ends again
 _STEADY_SECONDS = 600.0  # what ran so long had not ended for nothing
 _MOST_LEARNED = 16  # bodies at once: each waits in memory
+_MOST_HANDED_OVER = 8  # th part of its memory: a larger conversation would push out too many others of the proxy's
 _MOST_ANSWERED = 16  # of which it is still to say how many tokens their results have; not all are handed over
 _ENDED = "the engine's process has ended"
 # `-I`: nothing of the user's environment or folder; the path is given in the one line.
@@ -318,7 +319,7 @@ def serve(memory_bytes: int) -> None:
             if rewrite.outcome is not Outcome.STOPPED:
                 for change in rewrite.changes:
                     change.count()  # behind the answer; what is handed over says so there
-                engine.hand_over(prompt, policy, partial(say, number))
+                engine.hand_over(prompt, policy, memory_bytes // _MOST_HANDED_OVER, partial(say, number))
         except NotUnderstood:
             say(number, Rewrite(b"", Outcome.NOT_UNDERSTOOD))
         except BaseException as error:  # noqa: BLE001 - native code panics outside Exception

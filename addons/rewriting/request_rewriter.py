@@ -145,9 +145,10 @@ class RequestRewriter:
         return LONG_WINDOW if is_longer else _LEAST_OF_CLAUDE, LONG_WINDOW
 
     def _new_engine(self) -> EngineWorker:
-        share = self._settings.memory_bytes // 2
+        share = self._settings.memory_bytes // 3
         engine = Engine(share)
-        return EngineWorker(engine, self._settings.budget, process=EngineProcess(share, engine.adopt))
+        # The process has conversations that are too large for the proxy, others only until they are handed over.
+        return EngineWorker(engine, self._settings.budget, process=EngineProcess(2 * share, engine.adopt))
 
     def _new_conversations(self) -> Conversations:
         folder, url = self._settings.state_dir, self._settings.state_url

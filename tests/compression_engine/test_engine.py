@@ -318,19 +318,19 @@ def test_another_engine_goes_on_with_what_it_is_handed(messages: list[Any], data
     there = goes_on.read(body(messages[:count]), FORMAT)
     if data.draw(st.booleans(), "the beginning of the body is remembered"):
         goes_on.remember(there, policy, rewrite)
-    begins.hand_over(prompt, policy, lambda conversation: goes_on.adopt(pickle.loads(pickle.dumps(conversation))))
+    begins.hand_over(prompt, policy, 10**9, lambda known: goes_on.adopt(pickle.loads(pickle.dumps(known))))
+    assert begins.new_bytes(prompt, policy), "it is not kept twice"
     assert not goes_on.new_bytes(there, policy)
     for end in range(count, len(messages) + 1):
         assert goes_on.rewrite(body(messages[:end]), FORMAT) == Engine().rewrite(body(messages[:end]), FORMAT)
 
 
-def test_what_would_fill_a_quarter_of_the_memory_is_not_handed_over() -> None:
+@pytest.mark.parametrize("most", [20_000, 2_000_000])
+def test_what_is_too_large_is_not_handed_over(most: int) -> None:
     handed: list[Conversation] = []
-    raw = body(turns(("Read", {"file_path": "a"}, numbered(source_lines(200)))))
-    for memory in (200_000, 20_000_000):
-        engine = Engine(memory)
-        prompt = engine.read(raw, FORMAT)
-        engine.write(prompt, Policy())
-        engine.hand_over(prompt, Policy(), handed.append)
-        assert not engine.new_bytes(prompt, Policy()), "it is still known here"
-    assert len(handed) == 1
+    engine = Engine()
+    prompt = engine.read(body(turns(("Read", {"file_path": "a"}, numbered(source_lines(200))))), FORMAT)
+    engine.write(prompt, Policy())
+    engine.hand_over(prompt, Policy(), most, handed.append)
+    assert bool(handed) is (most == 2_000_000)
+    assert bool(engine.new_bytes(prompt, Policy())) is bool(handed), "it is known at one place"

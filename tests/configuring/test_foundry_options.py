@@ -27,7 +27,7 @@ def test_the_defaults(context: taddons.context) -> None:
     assert _read(context) == Settings(
         mode=Mode.BALANCED,
         extra_hosts=(),
-        memory_bytes=80 * 1024 * 1024,
+        memory_bytes=120 * 1024 * 1024,
         cache_lifetime=None,
         state_dir=platformdirs.user_state_path("foundry-compress"),
         recent=20_000,
