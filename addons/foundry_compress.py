@@ -61,6 +61,9 @@ OWN_CONFDIR = _ADDONS.parent / "certs"
 
 _TOKEN_BYTES = 16
 
+# How long a stream may have to wait until a thread of ours lets it go on; Python's own is 5 ms.
+_SWITCH_SECONDS = 0.0005
+
 logger = logging.getLogger("foundry_compress")
 
 
@@ -82,6 +85,7 @@ class FoundryCompress:
         self._site = Site(self, "")  # with a token once there is one
         self._set_for_user: dict[str, object] = {}
         self._is_running = False
+        self._switch_seconds = 0.0  # as it was before
         self._web_view = WebView()
         self._arrivals = Arrivals(self._notices, lambda: self._mode is not Mode.OFF, self._client_setting)
         self.connections = Connections(self._notices, self._arrivals, lambda: self._scope, lambda: self._looks_in)
@@ -187,10 +191,15 @@ class FoundryCompress:
         self._arrivals.watch()
         # What has been loaded stays. To look through it for what can go holds up all requests, and frees nothing.
         gc.freeze()
+        self._switch_seconds = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_SECONDS)
 
     def done(self) -> None:
         """Let go of the thread and the timers; also called when this file is reloaded."""
         gc.unfreeze()
+        if self._switch_seconds:
+            sys.setswitchinterval(self._switch_seconds)
+            self._switch_seconds = 0.0
         self._arrivals.stop()
         if self._rewriter is not None:
             self._rewriter.close()

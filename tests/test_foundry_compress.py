@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import logging
+import sys
 import time
 import tomllib
 from collections.abc import AsyncIterator, Callable
@@ -535,6 +536,12 @@ async def test_what_has_been_loaded_is_not_looked_through_again_and_again(addon:
     assert gc.get_freeze_count() > 10_000
     addon.done()
     assert not gc.get_freeze_count()
+
+
+async def test_a_stream_waits_for_no_thread_of_ours_longer_than_a_moment(addon: FoundryCompress) -> None:
+    assert sys.getswitchinterval() == pytest.approx(0.0005)
+    addon.done()
+    assert sys.getswitchinterval() == pytest.approx(0.005)
 
 
 async def test_a_change_while_running_is_told_of(addon: FoundryCompress, caplog: pytest.LogCaptureFixture) -> None:
