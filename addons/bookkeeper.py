@@ -28,6 +28,7 @@ from billing.ledger import Ledger
 from billing.usage_tap import UsageTap
 from compression_engine import tokens
 from configuring.foundry_options import Mode
+from conversations import steady_clock
 from host_rules import Endpoint
 from outcomes import REWRITTEN
 from rewriting.treatment import Treatment
@@ -76,12 +77,22 @@ class Warm(NamedTuple):
 
 
 class Bookkeeper:
-    """`tell` is handed the account of each request; `clock` gives seconds since 1970."""
+    """`tell` is handed the account of each request; both clocks give seconds since 1970.
 
-    def __init__(self, ledger: Ledger, tell: Callable[[Account], None], clock: Callable[[], float] = time.time) -> None:
+    When requests came is told by `clock`, whether a prompt cache is warm by the `steady` one.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        tell: Callable[[Account], None],
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = steady_clock.now,
+    ) -> None:
         self._ledger = ledger
         self._tell = tell
         self._clock = clock
+        self._steady = steady
         self._accounts = Accounts()
         self._warm: dict[str, Warm] = {}  # by conversation
         self._counter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="foundry-counter")
@@ -180,7 +191,7 @@ class Bookkeeper:
 
     def warm(self) -> list[Warm]:
         """The conversations that went out rewritten and may be in the service's prompt cache so."""
-        now = self._clock()
+        now = self._steady()
         return [one for one in self._warm.values() if one.until > now]
 
     def forget_warm(self) -> None:

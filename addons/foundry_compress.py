@@ -42,7 +42,7 @@ from connecting.arrivals import Arrivals  # noqa: E402
 from connecting.certificate_authority import Authority, AuthorityError, ensure  # noqa: E402
 from connecting.connections import CLIENT_LEFT, Connections  # noqa: E402
 from connecting.listening import Listening  # noqa: E402
-from conversations import Sent  # noqa: E402
+from conversations import Sent, steady_clock  # noqa: E402
 from fail_open import fail_open  # noqa: E402
 from host_rules import Scope  # noqa: E402
 from local_site import Live, Point, Site, is_local_host  # noqa: E402
@@ -355,7 +355,7 @@ class FoundryCompress:
         warm = self._bookkeeper.warm() if self._bookkeeper else []
         if now and self._mode is Mode.OFF and self._bookkeeper:
             self._bookkeeper.forget_warm()
-        line = mode_switch.what_follows(self._mode, warm, at_once=now, now=time.time())
+        line = mode_switch.what_follows(self._mode, warm, at_once=now, now=steady_clock.now())
         logger.info(line)
         return line
 
