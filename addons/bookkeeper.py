@@ -102,8 +102,7 @@ class Bookkeeper:
 
     def close(self) -> None:
         """Write what is there, and let go of the threads."""
-        for number in list(self._waiting):
-            self._act(number)
+        self.catch_up()
         self._counter.shutdown(wait=False, cancel_futures=True)
         self._ledger.close()
 
@@ -153,6 +152,11 @@ class Bookkeeper:
         else:
             counting = self._counter.submit(lambda: treatment.tokens_removed)
             counting.add_done_callback(lambda _: self._act_on(loop, number))
+
+    def catch_up(self) -> None:
+        """Do now what waits for tokens to be counted: somebody asks for the figures of all that has ended."""
+        for number in list(self._waiting):
+            self._act(number)
 
     def _act_on(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
         with contextlib.suppress(RuntimeError):  # the proxy has ended meanwhile

@@ -335,6 +335,8 @@ class FoundryCompress:
 
     def stats(self) -> dict[str, object]:
         """What was done so far."""
+        if self._bookkeeper:
+            self._bookkeeper.catch_up()
         lost = self._bookkeeper.lost if self._bookkeeper else 0
         return {"mode": self._mode, **self._live.as_dict(), "ledger_lost": lost, "problems": self._notices.said()}
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -183,13 +183,16 @@ async def test_what_needs_the_tokens_waits_until_they_are_counted(
     assert done[1] == "counted meanwhile"
 
 
-async def test_what_waits_at_the_end_is_done_then_and_once(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("ends", [Bookkeeper.close, Bookkeeper.catch_up])
+async def test_what_waits_is_done_once_when_somebody_asks_and_at_the_end(
+    ends: Callable[[Bookkeeper], None], books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
     may_count = threading.Event()
     monkeypatch.setattr(tokens, "count", lambda _: may_count.wait(10))
     done: list[int] = []
     uncounted = replace(TREATMENT, changes=(ResultChange("numbered", "one two three", "one"),), last_message=b"")
     books.keeper.once_counted(books.note(uncounted), partial(done.append, 1))
-    books.keeper.close()
+    ends(books.keeper)
     assert done == [1]
     may_count.set()
     await asyncio.sleep(0.05)

@@ -772,6 +772,18 @@ async def test_what_was_billed_tells_how_much_a_deployment_can_read(
     assert told == [("messages", "claude", 300_000)]
 
 
+async def test_the_figures_tell_of_a_request_as_soon_as_it_has_ended(addon: FoundryCompress) -> None:
+    """Also where its tokens have yet to be counted: who asks then would miss it."""
+    flow = _flow()
+    await addon.request(flow)
+    flow.response = tutils.tresp(status_code=200)
+    addon.responseheaders(flow)
+    addon.response(flow)
+    assert addon.stats()["requests"] == 1
+    await asyncio.sleep(0)
+    assert addon.stats()["requests"] == 1
+
+
 async def test_a_client_that_leaves_is_written_down(addon: FoundryCompress) -> None:
     flow = _flow()
     await addon.request(flow)

@@ -30,7 +30,9 @@ class FileOrigin:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self.paths, directory=str(files)))
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(self.ca_path, key_path)
-        self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        # Hands are shaken on the thread of each connection, and nobody waits for a client that has gone again.
+        self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self._server.socket.settimeout(1.0)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
     @property
