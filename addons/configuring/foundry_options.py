@@ -79,7 +79,7 @@ class Settings:
     keep_days: int = 90
     keep_mb: int = 256
     providers: tuple[str, ...] = ()
-    flows_bytes: int = 150 * 1024 * 1024
+    flows_bytes: int = 120 * 1024 * 1024
     work: int = Policy().work
     budget: float = 2.0
     state_url: StateUrl | None = None
@@ -158,7 +158,7 @@ _DECLARED: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "foundry_flows_mb",
-        "150",
+        "120",
         "Megabytes of flows that mitmweb and the console keep; the oldest go first, and none that you have marked.",
     ),
     (
