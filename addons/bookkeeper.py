@@ -1,15 +1,14 @@
 """Writes down what became of each request, once its answer has ended.
 
-`note` when a request is on its way, `listen` when the answer begins, `end` when it has ended, `once_counted`. Nothing
-here raises for what a disk or an answer may do, and nothing waits: the ledger writes on a thread of its own, and tokens
-are counted on one.
+`note` when a request is on its way, `listen` when the answer begins, and when it has ended, `end`, but `once_counted`.
+Nothing here raises for what a disk or an answer may do, and nothing waits: the ledger writes on a thread of its own,
+and tokens are counted on one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import re
 import time
 from collections.abc import Callable
@@ -97,8 +96,7 @@ class Bookkeeper:
         self._warm: dict[str, Warm] = {}  # by conversation
         self._counter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="foundry-counter")
         self._requests: dict[str, int] = {}  # by deployment
-        self._numbers = itertools.count()
-        self._waiting: dict[int, Callable[[], None]] = {}  # what is done once something is counted
+        self._waiting: dict[Callable[[], None], None] = {}  # what is done once something is counted, in order
 
     def close(self) -> None:
         """Write what is there, and let go of the threads."""
@@ -144,27 +142,26 @@ class Bookkeeper:
         For when the answer has ended: much that is new is counted by the engine's process in the meantime.
         """
         loop = asyncio.get_running_loop()
-        number = next(self._numbers)
-        self._waiting[number] = act
+        self._waiting[act] = None
         treatment = pending.treatment
         if all(change.is_counted for change in treatment.changes):
-            loop.call_soon(self._act, number)
+            loop.call_soon(self._act, act)
         else:
             counting = self._counter.submit(lambda: treatment.tokens_removed)
-            counting.add_done_callback(lambda _: self._act_on(loop, number))
+            counting.add_done_callback(lambda _: self._act_on(loop, act))
 
     def catch_up(self) -> None:
         """Do now what waits for tokens to be counted: somebody asks for the figures of all that has ended."""
-        for number in list(self._waiting):
-            self._act(number)
+        for act in list(self._waiting):
+            self._act(act)
 
-    def _act_on(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
+    def _act_on(self, loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the proxy has ended meanwhile
-            loop.call_soon_threadsafe(self._act, number)
+            loop.call_soon_threadsafe(self._act, act)
 
-    def _act(self, number: int) -> None:
-        act = self._waiting.pop(number, None)
-        if act is not None:
+    def _act(self, act: Callable[[], None]) -> None:
+        if act in self._waiting:  # else somebody asked for it meanwhile
+            del self._waiting[act]
             act()
 
     def listen(self, pending: Pending, response: Response) -> UsageTap:

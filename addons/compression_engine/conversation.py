@@ -240,12 +240,11 @@ class Conversation:
         texts = {}
         changes = []
         for at, text, source in of.sources:
-            is_worked_on = self._has_work_for(text)
-            folded = self._fold(text, source) if is_worked_on and not recall.is_about_aside(of.call) else None
+            if not self._has_work_for(text):
+                continue
+            folded = None if recall.is_about_aside(of.call) else self._fold(text, source)
             if folded is None:
-                texts[at] = text
-                if is_worked_on:
-                    self._show(text, source, of.call)
+                self._show(text, source, of.call)
             else:
                 folded.unfolded.show(self._shown)
                 texts[at] = folded.text

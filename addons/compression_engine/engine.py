@@ -132,7 +132,8 @@ class Engine:
         if conversation.size > most:
             self._memory.put(conversation)
             return
-        self._beginnings.forget(prompt.digests[: prompt.count - 1])
+        if prompt.count > 1:
+            self._beginnings.forget(prompt.digests[-2])  # see `_beginning`: it ends before the last message
         to(conversation)
 
     def adopt(self, conversation: Conversation) -> None:

@@ -93,11 +93,10 @@ class Beginnings:
             while self._size > self._limit and self._known:
                 self._drop(next(iter(self._known)))
 
-    def forget(self, digests: Sequence[bytes]) -> None:
-        """Give up the one with these messages, if it is kept."""
+    def forget(self, digest: bytes) -> None:
+        """Give up the one whose messages `digest` stands for, if it is kept."""
         with self._lock:
-            if digests:
-                self._drop(digests[-1])
+            self._drop(digest)
 
     def _drop(self, key: bytes) -> None:
         dropped = self._known.pop(key, None)

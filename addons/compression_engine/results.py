@@ -36,7 +36,7 @@ _WORDS_OF_A_STATEMENT = 8
 _TOKENS_OF_A_WORD = 3
 
 # The tokens of texts that differ in more than this are counted as a whole, as somebody will want to know them.
-_MOST = 0.7
+_MOST_DIFFERING = 0.7
 
 _DOCUMENT = re.compile(r"^(?:\{\s*[\"}]|\[\s*[\[{\"\d\]-])", re.MULTILINE)
 
@@ -112,7 +112,7 @@ def _surely_pays(text: str, folded: str, kinds: Iterable[str]) -> bool:
 def _pays(text: str, folded: str, change: ResultChange) -> bool:
     """Whether `folded` has so many fewer tokens. What both texts say is not counted, nor what words tell already."""
     gone, new = differing(text, folded)
-    if len(gone) > _MOST * len(text):
+    if len(gone) > _MOST_DIFFERING * len(text):
         enough = change.tokens_after + _BREAK_EVEN
         return least_tokens(text) >= enough or change.tokens_before >= enough
     enough = tokens.count(new) + _BREAK_EVEN

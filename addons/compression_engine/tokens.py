@@ -12,13 +12,14 @@ from pathlib import Path
 
 import tiktoken
 
-__all__ = ["count", "warm_up"]
+__all__ = ["PIECE", "count", "warm_up"]
 
 _RANKS = Path(__file__).with_name("ranks")
 
 # tiktoken panics, with an exception that `except Exception` does not catch, on a run of a million blanks, and takes a
 # second for two megabytes of one letter. Neither happens below this many characters at once.
-_PIECE = 20_000
+PIECE = 20_000
+"""Longer texts are counted in pieces of so many characters."""
 
 
 @functools.cache
@@ -45,4 +46,4 @@ def warm_up() -> None:
 def count(text: str) -> int:
     """Tokens of `text`; a token that stands across two pieces of 20,000 characters counts twice."""
     encoding = _encoding()
-    return sum(len(encoding.encode_ordinary(text[at : at + _PIECE])) for at in range(0, len(text), _PIECE))
+    return sum(len(encoding.encode_ordinary(text[at : at + PIECE])) for at in range(0, len(text), PIECE))

@@ -42,8 +42,8 @@ class Terms:
 
     `lifetime` of the prompt cache in seconds, None: as each request asks. `window` of the model in tokens, the least
     that it may have unless the body asks for the long one; `widest` is the most, where that is more. The deployments in
-    `longer` are known to have that. `work` is as in a policy. `holdout` is the share of sessions to be left alone,
-    `session` the client's id of this one, if it has one.
+    `longer` are known to have that; `deployment` is the one that the path names, if it does. `work` is as in a
+    policy. `holdout` is the share of sessions to be left alone, `session` the client's id of this one, if it has one.
     """
 
     rewriting: Rewriting
@@ -52,6 +52,7 @@ class Terms:
     window: int = 200_000
     widest: int = 0
     longer: AbstractSet[str] = frozenset()
+    deployment: str = ""
     work: int = Policy().work
     holdout: float = 0.0
     session: str = ""
@@ -81,7 +82,7 @@ class Terms:
     def _window(self, prompt: Prompt) -> int:
         if prompt.request.asks_long_window:
             return LONG_WINDOW
-        return self.widest if prompt.request.model in self.longer else self.window
+        return self.window if self.longer.isdisjoint((prompt.request.model, self.deployment)) else self.widest
 
     def _widest(self, prompt: Prompt) -> int:
         return max(self._window(prompt), self.widest)

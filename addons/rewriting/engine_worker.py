@@ -1,8 +1,8 @@
 """Runs the engine beside the event loop, and lets nothing out of it.
 
 What is quickly done is done at once. Else a request is read and decided about on one kind of threads, and written on
-another, or, where that is much work, in a process of its own: so none waits until another's is done to be decided
-about, and no other client's stream is held up.
+another, or, where that is much work, in a process of its own: so none waits to be decided about until others are
+written, and no other client's stream is held up.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ class Decider(Protocol):
 
 
 class _Decided(NamedTuple):
-    """How a request is to be written; `is_heavy`: elsewhere, if it can be."""
+    """How a request is to be written, and in which process, if that is much work and one is ready."""
 
     prompt: Prompt
     policy: Policy
-    is_heavy: bool
+    process: EngineProcess | None
 
 
 class EngineWorker:
@@ -116,10 +116,10 @@ class EngineWorker:
         decided = await self._deciding.run(partial(self._decided, body, wire_format, decide))
         if not isinstance(decided, _Decided):
             return decided
-        prompt, policy, is_heavy = decided
-        if is_heavy and self._process is not None:
+        prompt, policy, process = decided
+        if process is not None:
             try:
-                rewrite = await self._process.rewrite(body, wire_format, policy, goes_on)
+                rewrite = await process.rewrite(body, wire_format, policy, goes_on)
             except EngineProcessError:
                 pass  # killed, or closed: the work is done here, or a prompt cache would break
             else:
@@ -142,30 +142,33 @@ class EngineWorker:
         new = self._engine.new_bytes(prompt, policy)
         if new <= QUICK_BYTES:
             return self._engine.write(prompt, policy)
-        is_heavy = new >= HEAVY_BYTES and self._process_is_ready()
-        if is_heavy and self._is_left_to_learn(prompt, wire_format, policy):
+        process = self._ready_process() if new >= HEAVY_BYTES else None
+        if process is not None and self._is_left_to_learn(process, prompt, wire_format, policy):
             # It goes out as it is, so nobody has to wait; the next request finds that the work is done.
             rewrite = self._engine.unchanged(prompt)
             self._engine.remember(prompt, policy, rewrite)
             return rewrite
-        return _Decided(prompt, policy, is_heavy)
+        return _Decided(prompt, policy, process)
 
-    def _process_is_ready(self) -> bool:
-        if self._process is None:
-            return False
-        self._process.start()
-        return self._process.is_ready
+    def _ready_process(self) -> EngineProcess | None:
+        process = self._process
+        if process is None:
+            return None
+        process.start()
+        return process if process.is_ready else None
 
-    def _is_left_to_learn(self, prompt: Prompt, wire_format: WireFormat, policy: Policy) -> bool:
+    def _is_left_to_learn(
+        self, process: EngineProcess, prompt: Prompt, wire_format: WireFormat, policy: Policy
+    ) -> bool:
         """Whether a prompt goes out as it is, and the process has been told to learn it."""
         is_known = any(digest in self._told for digest in prompt.digests)
         self._told[prompt.digests[-1]] = None
         while len(self._told) > _MOST_TOLD:
             self._told.popitem(last=False)
-        if is_known or self._process is None or not self._engine.leaves_alone(prompt, policy):
+        if is_known or not self._engine.leaves_alone(prompt, policy):
             return False
         try:
-            self._process.learn(prompt.body, wire_format, policy)
+            process.learn(prompt.body, wire_format, policy)
         except EngineProcessError:
             return False
         return True

@@ -64,7 +64,7 @@ class RequestRewriter:
         self._engine = self._new_engine()
         self._conversations = self._new_conversations()
         self._answered: dict[str, Sent] = {}  # by prompt cache: the last request that was answered
-        self._longer: set[str] = set()  # deployments of Claude that have read more than the least window
+        self._longer: frozenset[str] = frozenset()  # deployments of Claude that have read more than the least window
         # What would have become of those that are only looked at.
         self._observed = Conversations(MemoryStore(), clock)
 
@@ -100,8 +100,9 @@ class RequestRewriter:
             _REWRITING[settings.mode],
             Setting(settings.recent, settings.least),
             settings.cache_lifetime,
-            *self._windows(request, endpoint),
-            frozenset(self._longer),
+            *_windows(request, endpoint),
+            self._longer,
+            host_rules.deployment(request.path),
             work=settings.work,
             holdout=settings.holdout,
             session=session,
@@ -128,21 +129,13 @@ class RequestRewriter:
 
     def billed(self, endpoint: Endpoint, deployment: str, tokens: int) -> None:
         """Learn from so many input tokens of one request: what has been read fits into the deployment's window."""
-        if endpoint is Endpoint.MESSAGES and tokens > _LEAST_OF_CLAUDE:
-            self._longer.add(deployment)
+        if deployment and endpoint is Endpoint.MESSAGES and tokens > _LEAST_OF_CLAUDE:
+            self._longer |= {deployment}
 
     def _settle_answered(self) -> None:
         for sent in self._answered.values():
             self._engine.later(partial(self._conversations.settle, sent, answered=True))
         self._answered.clear()
-
-    def _windows(self, request: Request, endpoint: Endpoint) -> tuple[int, int]:
-        """The least and the most tokens that the model of a request may be able to read; its body may say more."""
-        if endpoint.wire_format is not WireFormat.ANTHROPIC_MESSAGES:
-            return _LEAST_OF_OPENAI, _MOST_OF_OPENAI
-        asks = _ASKS_LONG_WINDOW in request.headers.get("anthropic-beta", "")
-        is_longer = asks or host_rules.deployment(request.path) in self._longer
-        return LONG_WINDOW if is_longer else _LEAST_OF_CLAUDE, LONG_WINDOW
 
     def _new_engine(self) -> EngineWorker:
         share = self._settings.memory_bytes // 3
@@ -155,3 +148,11 @@ class RequestRewriter:
         shared = SQLiteStore(folder / STATE_FILE) if url is None else RedisStore(url)
         store = FailsafeStore(shared, lambda reason: self._notices.state_unusable(url or folder, reason))
         return Conversations(store, self._clock)
+
+
+def _windows(request: Request, endpoint: Endpoint) -> tuple[int, int]:
+    """The least and the most tokens that the model of a request may be able to read, as far as its headers tell."""
+    if endpoint.wire_format is not WireFormat.ANTHROPIC_MESSAGES:
+        return _LEAST_OF_OPENAI, _MOST_OF_OPENAI
+    asks = _ASKS_LONG_WINDOW in request.headers.get("anthropic-beta", "")
+    return LONG_WINDOW if asks else _LEAST_OF_CLAUDE, LONG_WINDOW

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -59,20 +59,20 @@ def extra_hosts(environment: Mapping[str, str], settings: ClientSettings) -> tup
 
 def named_hosts(environment: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """The hosts that `EXTRA_HOSTS` names; and what is none."""
-    given = _listed(environment, EXTRA_HOSTS)
-    hosts = [host for item in given if (host := host_rules.named_host(item))]
-    return hosts, [item for item in given if not host_rules.named_host(item)]
+    return _named(environment, EXTRA_HOSTS, host_rules.named_host)
 
 
 def named_providers(environment: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """What `PROVIDERS` names, as `provider_hosts.named_provider` returns it; and what is none."""
-    given = _listed(environment, PROVIDERS)
-    providers = [provider for item in given if (provider := provider_hosts.named_provider(item))]
-    return providers, [item for item in given if not provider_hosts.named_provider(item)]
+    return _named(environment, PROVIDERS, provider_hosts.named_provider)
 
 
-def _listed(environment: Mapping[str, str], variable: str) -> list[str]:
-    return [item for item in re.split(r"[,\s]+", environment.get(variable, "")) if item]
+def _named(
+    environment: Mapping[str, str], variable: str, named: Callable[[str], str | None]
+) -> tuple[list[str], list[str]]:
+    """What `variable` lists, as `named` has it; and what that is nothing for."""
+    given = [(item, named(item)) for item in re.split(r"[,\s]+", environment.get(variable, "")) if item]
+    return [name for _, name in given if name], [item for item, name in given if not name]
 
 
 def check(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from compression_engine.tokens import PIECE
+
 __all__ = ["differing", "least_tokens"]
 
 _BLANKS = b" \t\n\v\f\r"
@@ -38,13 +40,11 @@ def least_tokens(text: str) -> int:
 
 # A line end in front of what is neither blank nor a slash: there a text is always cut.
 _CUT = re.compile(r"\n(?=[!-.0-~])")
-# Longer texts are counted piece by piece, and may be cut elsewhere as well: see `tokens.count`. In characters.
-_AT_ONCE = 20_000
 
 
 def differing(one: str, other: str) -> tuple[str, str]:
     """What each of two texts says besides the other: one has as many tokens more than the other as the whole has."""
-    if max(len(one), len(other)) > _AT_ONCE:
+    if max(len(one), len(other)) > PIECE:  # what is counted piece by piece may be cut elsewhere as well
         return one, other
     *lines, end = _CUT.split(one)
     *other_lines, other_end = _CUT.split(other)
