@@ -503,9 +503,11 @@ def test_a_background_process_keeps_the_proxy_until_it_ends(launch: Launch, stan
             "HTTPS_PROXY": f"http://127.0.0.1:{company.port}",
             "NODE_EXTRA_CA_CERTS": str(stand_in.ca_path),
         }
-        go, said = launch.root / "go", launch.root / "said"
-        server = f"while ! test -e {go}; do sleep 0.05; done; {ASK} {HOST} >{said} 2>&1"
-        launch.client(f"nohup setsid sh -c '{server}' >/dev/null 2>&1 </dev/null &\nexit 3")
+        runs, go, said = (launch.root / name for name in ("runs", "go", "said"))
+        server = f"touch {runs}; while ! test -e {go}; do sleep 0.05; done; {ASK} {HOST} >{said} 2>&1"
+        # The client ends once the server is a shell of its own: before that it bears the name of what starts it.
+        start = f"nohup setsid sh -c '{server}' >/dev/null 2>&1 </dev/null &"
+        launch.client(f"{start}\nwhile ! test -e {runs}; do sleep 0.05; done\nexit 3")
         done = launch.run()
         assert done.returncode == 3
         assert "still running and using the proxy, which ends with them: sh (" in done.stderr
