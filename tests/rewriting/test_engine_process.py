@@ -17,11 +17,18 @@ from rewriting.engine_process import EngineProcess, EngineProcessError, _Sign
 from rewriting.engine_worker import HEAVY_BYTES, QUICK_BYTES, EngineFailure, EngineWorker
 from tests.compression_engine.bodies import READ, body, numbered, source_lines, turns
 from tests.e2e.mitmdump import Mitmdump, wait_for
-from tests.rewriting.test_engine_worker import Decider
+from tests.rewriting.test_engine_worker import LONG, Decider
 
 FORMAT = WireFormat.ANTHROPIC_MESSAGES
 SMALL = turns(*((READ, {"file_path": f"{name}.py"}, numbered(source_lines(60))) for name in "aab"))
 LARGE = turns(*((READ, {"file_path": f"{at}.py"}, numbered(source_lines(600, f"v{at}"))) for at in range(6)))
+
+
+@pytest.fixture(autouse=True)
+def _one_that_is_held_up_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may let the process wait for longer than a proxy does."""
+    monkeypatch.setattr(engine_process, "_HANGS_SECONDS", LONG)
+    monkeypatch.setattr(engine_process, "_LONGEST_SECONDS", LONG)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +41,7 @@ def process() -> Iterator[EngineProcess]:
 def started(hands_over_to: Engine | None = None) -> EngineProcess:
     process = EngineProcess(64 * 1024 * 1024, (hands_over_to or Engine()).adopt)
     process.start()
-    assert wait_for(lambda: process.is_ready, 30)
+    assert wait_for(lambda: process.is_ready, LONG)
     return process
 
 
@@ -64,13 +71,32 @@ async def test_what_stays_as_it_is_is_the_very_same_body(process: EngineProcess)
     assert (await process.rewrite(b"{}", FORMAT, Policy(), yes)).outcome is Outcome.NOT_UNDERSTOOD
 
 
-def _very_large() -> bytes:
-    return body(turns(*((READ, {"file_path": f"{at}"}, numbered(source_lines(900, f"w{at}"))) for at in range(60))))
+WORKS_UNTIL_TOLD = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from compression_engine import Outcome, Rewrite
+from rewriting import engine_process
+class Engine:
+    def __init__(self, memory_bytes): pass
+    def read(self, body, wire_format): return body
+    def write(self, body, policy, goes_on):
+        while body == b"long" and goes_on(): time.sleep(0.001)
+        return Rewrite(body, Outcome.STOPPED)
+engine_process.Engine = Engine
+engine_process.serve(1)
+"""
 
 
 @pytest.mark.slow
-async def test_it_stops_where_it_is_told_to(process: EngineProcess) -> None:
-    assert (await process.rewrite(_very_large(), FORMAT, Policy(), lambda: False)).outcome is Outcome.STOPPED
+async def test_it_stops_where_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_process, "_PROGRAM", WORKS_UNTIL_TOLD)
+    process = started()
+    for _ in range(engine_process._THREADS):
+        told = await process.rewrite(b"long", FORMAT, Policy(), lambda: False)
+        assert told.outcome is Outcome.STOPPED
+    done = process.rewrite(b"short", FORMAT, Policy(), yes)
+    assert (await asyncio.wait_for(done, LONG)).body == b"short", "there is a thread for it"
+    process.close()
 
 
 @pytest.mark.slow
@@ -89,7 +115,7 @@ async def test_when_it_is_killed_who_waits_is_told_and_it_starts_anew() -> None:
     with pytest.raises(EngineProcessError, match="has ended"):
         process.learn(body(SMALL), FORMAT, Policy())
     process.start()
-    assert wait_for(lambda: process.is_ready, 30)
+    assert wait_for(lambda: process.is_ready, LONG)
     assert (await process.rewrite(body(SMALL), FORMAT, Policy(), yes)).outcome is Outcome.REWRITTEN
     process.close()
     assert not process.is_ready
@@ -98,7 +124,7 @@ async def test_when_it_is_killed_who_waits_is_told_and_it_starts_anew() -> None:
 @pytest.mark.slow
 async def test_much_work_is_done_in_the_process_and_comes_out_the_same() -> None:
     process = started()
-    worker = EngineWorker(Engine(), 10.0, process=process)  # to which nothing is handed over
+    worker = EngineWorker(Engine(), LONG, LONG, process=process)  # to which nothing is handed over
     bodies = [body(LARGE), body([*LARGE, *SMALL[1:3]]), body(SMALL)]
     assert len(bodies[0]) > HEAVY_BYTES
     try:
@@ -116,14 +142,14 @@ async def test_much_work_is_done_in_the_process_and_comes_out_the_same() -> None
 async def test_the_next_turns_are_done_in_the_proxy(policy: Policy) -> None:
     engine = Engine()
     process = started(engine)
-    worker = EngineWorker(engine, 10.0, process=process)
+    worker = EngineWorker(engine, LONG, LONG, process=process)
     begun = [*LARGE, {"role": "assistant", "content": "Done."}, {"role": "user", "content": "Go on."}]
     decide = Decider(policy=policy)
     try:
         rewrite = await worker.rewrite(body(begun), FORMAT, decide)
         prompt = engine.read(body(begun), FORMAT)
         assert prompt.first, "nor is the body read again"
-        assert await asyncio.to_thread(wait_for, lambda: not engine.new_bytes(prompt, policy), 30)
+        assert await asyncio.to_thread(wait_for, lambda: not engine.new_bytes(prompt, policy), LONG)
         assert isinstance(rewrite, Rewrite)
         assert all(change.is_counted for change in rewrite.changes), "nor are the tokens counted again"
         raw = body([*begun, *SMALL[1:3]])
@@ -137,7 +163,7 @@ async def test_the_next_turns_are_done_in_the_proxy(policy: Policy) -> None:
 async def test_for_what_goes_out_as_it_is_nobody_waits() -> None:
     """It is learned all the same: the next request is written shorter by what was said before."""
     process = started()
-    worker = EngineWorker(Engine(), 10.0, process=process)
+    worker = EngineWorker(Engine(), LONG, LONG, process=process)
     raw_so_far = Policy(raw=((0, len(LARGE)),))
     asked = [*LARGE, {"role": "assistant", "content": "Done."}, {"role": "user", "content": "Go on."}]
     again = turns((READ, {"file_path": "0.py"}, numbered(source_lines(600, "v0"))))[1:]
@@ -157,12 +183,12 @@ async def test_for_what_goes_out_as_it_is_nobody_waits() -> None:
 async def test_where_it_is_killed_at_work_the_work_is_done_here() -> None:
     """What went out rewritten goes out so again: the client's own bytes would break the prompt cache."""
     process = started()
-    worker = EngineWorker(Engine(), 0.2, process=process)
+    worker = EngineWorker(Engine(), 0.2, LONG, process)
     pid = stopped(process)
     decide = Decider(raw=False)
     try:
         task = asyncio.create_task(worker.rewrite(body(LARGE), FORMAT, decide))
-        assert await asyncio.to_thread(wait_for, lambda: process._running and process._running.waiting)
+        assert await asyncio.to_thread(wait_for, lambda: process._running and process._running.waiting, LONG)
         os.kill(pid, signal.SIGKILL)
         assert await task == Engine().rewrite(body(LARGE), FORMAT)
     finally:
@@ -173,7 +199,7 @@ async def test_where_it_is_killed_at_work_the_work_is_done_here() -> None:
 @pytest.mark.slow
 async def test_without_it_the_work_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/there/is/no/such/program")
-    worker = EngineWorker(Engine(), 10.0, process=EngineProcess(1024))
+    worker = EngineWorker(Engine(), LONG, LONG, process=EngineProcess(1024))
     try:
         result = await worker.rewrite(body(LARGE), FORMAT, Decider())
     finally:
@@ -181,13 +207,13 @@ async def test_without_it_the_work_is_done_here(monkeypatch: pytest.MonkeyPatch)
     assert result == Engine().rewrite(body(LARGE), FORMAT)
 
 
-SERVES_FOR_EVER = """
+WORKS_FOR_EVER = """
 import sys, threading
 sys.path.insert(0, sys.argv[1])
 from rewriting import engine_process
 class Engine:
     def __init__(self, memory_bytes): pass
-    def rewrite(self, *args): threading.Event().wait()
+    def read(self, *args): threading.Event().wait()
 engine_process.Engine = Engine
 engine_process.serve(1)
 """
@@ -198,16 +224,16 @@ def test_it_ends_with_the_proxy_whatever_it_is_at() -> None:
     """A proxy that is killed closes nothing by itself; its end of the pipe goes with it."""
     addons = str(Path(engine_process.__file__).parent.parent)
     process = subprocess.Popen(
-        [sys.executable, "-I", "-c", SERVES_FOR_EVER, addons], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-I", "-c", WORKS_FOR_EVER, addons], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
         assert process.stdin
         assert process.stdout
         assert engine_process._read(process.stdout) == (-1, _Sign.READY)
         engine_process._write(process.stdin, (0, b"{}", FORMAT.value, Policy()))
-        assert engine_process._read(process.stdout) == (0, _Sign.ARRIVED)
+        assert [engine_process._read(process.stdout) for _ in range(2)] == [(0, _Sign.ARRIVED), (0, _Sign.BEGUN)]
         process.stdin.close()
-        assert process.wait(30) == 0
+        assert process.wait(LONG) == 0
     finally:
         process.kill()
         process.wait()
@@ -223,10 +249,10 @@ async def test_a_process_that_takes_nothing_holds_up_nobody_who_ends_it() -> Non
     stopped(process)
     large = b" " * 1_000_000  # more than a pipe holds
     asks = asyncio.create_task(process.rewrite(large, FORMAT, Policy(), yes))
-    assert await asyncio.to_thread(wait_for, lambda: process._running and process._running.waiting, 30)
-    await asyncio.wait_for(asyncio.to_thread(process.close), 30)
+    assert await asyncio.to_thread(wait_for, lambda: process._running and process._running.waiting, LONG)
+    await asyncio.wait_for(asyncio.to_thread(process.close), LONG)
     with pytest.raises(EngineProcessError, match="has ended"):
-        await asyncio.wait_for(asks, 30)
+        await asyncio.wait_for(asks, LONG)
     process.start()
     assert not process.is_ready
     assert process._running is not None
@@ -238,7 +264,7 @@ async def test_a_process_that_takes_nothing_holds_up_nobody_who_ends_it() -> Non
 async def test_where_it_hangs_the_work_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_process, "_HANGS_SECONDS", 0.3)
     process = started()
-    worker = EngineWorker(Engine(), 0.2, process=process)
+    worker = EngineWorker(Engine(), 0.2, LONG, process)
     stopped(process)
     decide = Decider(raw=False)
     try:
@@ -271,6 +297,7 @@ def test_what_has_much_to_read_does_not_hang_as_long_as_something_arrives() -> N
 async def test_only_what_has_begun_can_take_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for its turn waits as long as others have theirs: after a restart there is much to do at once."""
     monkeypatch.setattr(engine_process, "_LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr(engine_process, "_PROGRAM", WORKS_FOR_EVER)
     process = started()
     running = process._running
     assert running
@@ -278,7 +305,7 @@ async def test_only_what_has_begun_can_take_too_long(monkeypatch: pytest.MonkeyP
     running.end_if_it_hangs()
     assert not running.has_ended
     with pytest.raises(EngineProcessError, match="hangs"):
-        await process.rewrite(_very_large(), FORMAT, Policy(), yes)
+        await process.rewrite(body(SMALL), FORMAT, Policy(), yes)
     process.close()
 
 
@@ -303,7 +330,7 @@ def test_what_cannot_be_read_is_its_end() -> None:
     process = started()
     assert process._running
     process._running._to_write.put(("no", "message"))
-    assert wait_for(lambda: process._running and process._running.has_ended, 30)
+    assert wait_for(lambda: process._running and process._running.has_ended, LONG)
     process.close()
 
 
@@ -319,7 +346,7 @@ def test_what_ends_again_and_again_is_not_started_for_ever(
     seen = []
     for _ in range(5):
         process.start()
-        assert wait_for(lambda: process._running and process._running.has_ended, 30)
+        assert wait_for(lambda: process._running and process._running.has_ended, LONG)
         if process._running not in seen:
             seen.append(process._running)
     process.close()
@@ -344,7 +371,7 @@ def _children(pid: int) -> list[int]:
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_it_ends_with_mitmdump(how: signal.Signals, tmp_path: Path) -> None:
     with Mitmdump(tmp_path) as proxy:
-        assert wait_for(lambda: _children(proxy.pid), 30)
+        assert wait_for(lambda: _children(proxy.pid), LONG)
         children = _children(proxy.pid)
         os.kill(proxy.pid, how)
-        assert wait_for(lambda: all(_stat(child)[:1] in ([], ["Z"]) for child in children), 30)
+        assert wait_for(lambda: all(_stat(child)[:1] in ([], ["Z"]) for child in children), LONG)
