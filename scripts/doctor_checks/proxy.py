@@ -18,7 +18,8 @@ from launcher.errors import LauncherError
 
 __all__ = ["Kind", "Look", "NamedProxy", "Unusable", "judge", "judge_client", "judge_spellings", "look", "name_proxy"]
 
-SECONDS = 5.0
+SECONDS = 15.0
+"""How long an answer is waited for: on a machine with much to do, a proxy that is well may take some seconds."""
 NAME = "proxy"
 OPTION = "--proxy"
 BY_HAND = ".venv/bin/mitmdump -s addons/foundry_compress.py"

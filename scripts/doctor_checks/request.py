@@ -24,7 +24,7 @@ from doctor_checks.wire import Deadline, NoHttpError, Reply, connect, exchange, 
 
 __all__ = ["Attempt", "Step", "Target", "attempt", "judge", "trusting"]
 
-SECONDS = 10.0
+SECONDS = 20.0
 NAME = "request to Foundry"
 BODY = b"{}"
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")

@@ -18,7 +18,6 @@ from service_units.description import Service
 
 __all__ = ["answer_at", "is_taken", "try_out", "wait_for_answer"]
 
-_LOOK_SECONDS = 2.0
 _PAUSE = 0.05
 _END_SECONDS = 10.0
 _TIME_OF_DAY = re.compile(r"\A\[[\d:.]+\] ")  # with which mitmdump begins a line
@@ -27,7 +26,7 @@ _SAID_OF_ERRORS = ("Error logged during", "Errors logged during")
 
 def answer_at(port: int) -> proxy.Look:
     """Who answers on this machine at `port`."""
-    return proxy.look(proxy.NamedProxy("http", "127.0.0.1", port, proxy.OPTION), _LOOK_SECONDS)
+    return proxy.look(proxy.NamedProxy("http", "127.0.0.1", port, proxy.OPTION))
 
 
 def wait_for_answer(port: int, seconds: float, is_over: Callable[[], bool] = lambda: False) -> proxy.Look:
