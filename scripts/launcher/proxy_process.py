@@ -27,8 +27,9 @@ __all__ = ["PROJECT", "ProxyProcess", "ProxySettings", "session_directory"]
 PROJECT = Path(__file__).resolve().parents[2]
 ADDON = PROJECT / "addons" / "foundry_compress.py"
 START_LIMIT = 60.0  # seconds; the first start on a slow disk compiles everything
+ANSWER_LIMIT = 15.0
 END_LIMIT = 5.0
-DEATH_LIMIT = 1.0
+DEATH_LIMIT = 5.0
 # -c and not the script `mitmdump`, whose first line names the place where the environment was made.
 _RUN = f"import sys; sys.path.insert(0, {str(PROJECT / 'scripts')!r}); sys.argv[0] = 'mitmdump'; "
 _RUN += "from mitmproxy.tools.main import mitmdump; mitmdump()"
@@ -127,7 +128,7 @@ class ProxyProcess:
 
     def ask(self, path: str) -> dict[str, Any] | None:
         """What the addon answers at `path`; None if it does not."""
-        asking = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        asking = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_LIMIT)
         try:
             asking.request("GET", f"http://foundry.local{path}")
             answer = asking.getresponse()
