@@ -59,7 +59,7 @@ environment_lock() {
     until mkdir "$lock" 2>/dev/null; do
         holder=$(cat "$lock/pid" 2>/dev/null) || holder=
         # No pid yet: its owner has just made it, or died in that very moment.
-        if [ -n "$holder" ] && ! kill -0 "$holder" 2>/dev/null || [ -z "$holder" ] && [ "$waited" -ge 5 ]; then
+        if [ -n "$holder" ] && ! kill -0 "$holder" 2>/dev/null || [ -z "$holder" ] && [ "$waited" -ge 30 ]; then
             mv "$lock" "$lock.$$" 2>/dev/null && rm -rf "$lock.$$"
             waited=0
             continue
