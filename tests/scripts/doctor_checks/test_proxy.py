@@ -9,6 +9,7 @@ import pytest
 from doctor_checks import proxy
 from doctor_checks.finding import Finding, Verdict
 from doctor_checks.proxy import Kind, Look, NamedProxy
+from free_port import free_port
 from tests.scripts.doctor_checks.machine import saying, settings, speaking
 
 
@@ -64,9 +65,7 @@ def test_the_addon_on_another_machine_is_known_by_its_refusal(tmp_path: Path) ->
 
 
 def test_nothing_listens(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    seen = proxy.look(proxy.name_proxy(settings(tmp_path, HTTPS_PROXY=f"http://127.0.0.1:{port}"), None))
+    seen = proxy.look(proxy.name_proxy(settings(tmp_path, HTTPS_PROXY=f"http://127.0.0.1:{free_port()}"), None))
     found = proxy.judge(seen)
     assert seen.kind is Kind.SILENT
     assert found.verdict is Verdict.FAILED

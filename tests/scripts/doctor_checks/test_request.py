@@ -14,6 +14,7 @@ from doctor_checks.finding import Finding, Verdict
 from doctor_checks.proxy import NamedProxy
 from doctor_checks.request import BODY, Attempt, Step, Target, attempt, trusting
 from doctor_checks.wire import Reply
+from free_port import free_port
 from launcher import trust
 from tests.e2e.connect_proxy import ConnectProxy
 from tests.scripts.doctor_checks.machine import HOST, saying, speaking
@@ -137,9 +138,7 @@ def test_what_is_behind_the_tunnel_is_not_tls(says: bytes) -> None:
 
 
 def test_nothing_listens() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    tried = attempt(Target("localhost", port), None, trusting([]))
+    tried = attempt(Target("localhost", free_port()), None, trusting([]))
     found = request.judge(tried, TARGET, None, by_addon=False, certificate=CERTIFICATE)
     assert (tried.step, found.verdict) == (Step.NO_CONNECTION, Verdict.FAILED)
     assert "HTTPS_PROXY" in found.remedy

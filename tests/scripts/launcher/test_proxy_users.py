@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from free_port import free_port
 from launcher.proxy_users import parse_ps, proxy_users
 
-ADDRESS = "http://127.0.0.1:1"  # nobody listens there
+ADDRESS = f"http://127.0.0.1:{free_port()}"  # of no other process: these tests may run twice at once
 
 
 @pytest.fixture
