@@ -75,6 +75,7 @@ def test_the_last_hour_of_the_ledger(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / LEDGER_FILE, lambda _: None, clock=lambda: NOW)
     ledger.add(entry("observed", at=NOW - 3700))
     ledger.add(entry(at=NOW - 3500))
+    assert ledger.flush(60)  # `close` waits for two seconds only
     ledger.close()
     assert traffic.check(tmp_path, NOW).detail.startswith("1 request, 1 made smaller by 600 ")
     assert traffic.check(tmp_path, NOW + 3600).verdict is Verdict.SKIPPED
