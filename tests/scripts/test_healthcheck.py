@@ -34,6 +34,7 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Pro
     """A proxy that is process 7 as far as the check knows."""
     handler = type("Handler", (_Proxy,), {"asked": []})
     monkeypatch.setenv(own_user.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(healthcheck_body, "_SECONDS", 60.0)  # it answers in this process, which may have to wait
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         own_user.put(tmp_path, OwnUser("127.0.0.1", server.server_port, "own", "secret", 7), "")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

@@ -16,6 +16,8 @@ from demo.answers import Answer, ToolUse, message
 from demo.client import Connection, hold_session, main
 from demo.conversation import CONVERSATION
 
+SECONDS = 120
+
 
 class _Stub:
     """In the place of a connection: answers at once, and keeps what it is asked."""
@@ -96,11 +98,11 @@ def test_ended_early_it_leaves_nothing_and_shows_no_traceback(tmp_path: Path, nu
         }
         argv = [sys.executable, "-m", "demo.client"]
         with subprocess.Popen(argv, env=os.environ | variables, stderr=subprocess.PIPE, text=True) as process:
-            silent.settimeout(30)
+            silent.settimeout(SECONDS)
             connection, _ = silent.accept()  # now it waits for the proxy's answer
             with connection:
                 assert list(tmp_path.iterdir())
                 process.send_signal(number)
-                _, said = process.communicate(timeout=30)
+                _, said = process.communicate(timeout=SECONDS)
     assert (process.returncode, said) == (128 + number, "")
     assert list(tmp_path.iterdir()) == []

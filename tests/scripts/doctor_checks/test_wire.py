@@ -8,15 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doctor_checks import wire
 from doctor_checks.wire import MOST_BYTES, Deadline, NoHttpError, Reply, connect, exchange, within
 from tests.scripts.doctor_checks.machine import saying, speaking
 
 HEAD = ["GET / HTTP/1.1", "Host: x"]
 
 
-def ask(says: bytes, seconds: float = 10.0, head: Sequence[str] = HEAD) -> Reply:
-    deadline = Deadline(seconds)
-    with speaking(saying(says)) as port, connect("127.0.0.1", port, deadline) as connection:
+SECONDS = 60.0
+
+
+def ask(says: bytes, head: Sequence[str] = HEAD) -> Reply:
+    """The answer of a server that says so and hangs up, of whose body no part is given up for want of time."""
+    deadline = Deadline(SECONDS)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        speaking(saying(says)) as port,
+        connect("127.0.0.1", port, deadline) as connection,
+    ):
+        patch.setattr(wire, "BODY_SECONDS", SECONDS)
         return exchange(connection, head, deadline)
 
 
@@ -52,7 +62,7 @@ def test_what_is_no_http_raises_one_of_two(says: bytes) -> None:
         theirs.sendall(says)
         theirs.shutdown(socket.SHUT_WR)
         with pytest.raises((NoHttpError, OSError)):
-            exchange(ours, HEAD, Deadline(10))
+            exchange(ours, HEAD, Deadline(SECONDS))
 
 
 def test_a_head_that_never_ends_is_no_http() -> None:
@@ -72,9 +82,9 @@ def test_a_deadline_that_has_passed() -> None:
 
 
 def test_within_hands_on_what_comes_of_it() -> None:
-    assert within(10, lambda: 7) == 7
+    assert within(SECONDS, lambda: 7) == 7
     with pytest.raises(ZeroDivisionError):
-        within(10, lambda: 1 // 0)
+        within(SECONDS, lambda: 1 // 0)
 
 
 def test_within_does_not_wait_for_what_has_no_limit() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from launcher.env_formats import FORMATS, render
 from launcher.errors import LauncherError
 
+SECONDS = 120
 NAMES = ("HTTPS_PROXY", "NODE_EXTRA_CA_CERTS")
 # What an environment can hold: everything but NUL, and bytes that are no UTF-8 as Python reads them.
 ANY = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
@@ -31,7 +32,7 @@ def through(command: list[str], script: str) -> list[str]:
     """What the variables hold once a shell has read the `script`."""
     show = f'/usr/bin/env -0 | grep -z -E "^({"|".join(NAMES)})="'
     done = subprocess.run(
-        [*command, f"{script}{show}"], env={"PATH": "/usr/bin:/bin"}, capture_output=True, timeout=20, check=True
+        [*command, f"{script}{show}"], env={"PATH": "/usr/bin:/bin"}, capture_output=True, timeout=SECONDS, check=True
     )
     found = dict(item.split("=", 1) for item in os.fsdecode(done.stdout).split("\0") if item)
     return [found[name] for name in NAMES]
@@ -51,7 +52,7 @@ def test_eval_of_a_substitution_reads_what_was_written(value: str) -> None:
     """As the guide says it: `eval "$(…)"`."""
     written = os.fsencode(render("sh", {NAMES[0]: value, NAMES[1]: "last"}))
     script = f'eval "$(cat)"; printf %s "${NAMES[0]}"'
-    done = subprocess.run(["sh", "-c", script], input=written, capture_output=True, timeout=20, check=True)
+    done = subprocess.run(["sh", "-c", script], input=written, capture_output=True, timeout=SECONDS, check=True)
     assert os.fsdecode(done.stdout) == value
 
 

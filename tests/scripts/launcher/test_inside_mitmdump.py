@@ -113,6 +113,6 @@ async def test_it_ends_when_it_has_twice_in_a_row_found_nobody(
         lifeline = script.Lifeline()
         lifeline.running()
         assert lifeline._watch is not None
-        await asyncio.wait_for(lifeline._watch, 10)
+        await asyncio.wait_for(lifeline._watch, 60)
     assert ended == [True]
     assert naps == [script.LOOK_SELDOM, script.LOOK_AGAIN, script.LOOK_SELDOM, script.LOOK_AGAIN]
