@@ -46,7 +46,7 @@ class ConnectProxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with contextlib.suppress(OSError):
+        with client, contextlib.suppress(OSError):
             head = b""
             while b"\r\n\r\n" not in head:
                 piece = client.recv(4096)
@@ -59,14 +59,15 @@ class ConnectProxy:
             if self._wanted and headers.get("proxy-authorization") != self._wanted:
                 self.refused.append(host)
                 client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-                client.close()
                 return
             self.seen.append(host)
-            server = socket.create_connection(self._target)
-            self._sockets.append(server)
-            client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            threading.Thread(target=_pump, args=(server, client), daemon=True).start()
-            _pump(client, server)
+            with socket.create_connection(self._target) as server:
+                self._sockets.append(server)
+                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                back = threading.Thread(target=_pump, args=(server, client), daemon=True)
+                back.start()
+                _pump(client, server)
+                back.join()
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
