@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.stand_in import Script, StandIn
+from tests.e2e.ahead import put_ahead
 from tests.e2e.claude_code import ClaudeCode
 from tests.e2e.laws import Exchange, exchanges
 from tests.e2e.mitmdump import ADDON, PROJECT, Mitmdump
 
-__all__ = ["Route", "proxied", "route"]
+__all__ = ["AHEAD", "Route", "proxied", "route"]
+
+AHEAD = str(PROJECT / "tests/e2e/harness/ahead_clock.py")
+"""A `clock` that is as far ahead as `Route.clock` says."""
 
 _RECORDER = PROJECT / "tests/e2e/record_sent.py"
 _REDIRECT = PROJECT / "scripts/demo/redirect.py"
@@ -39,32 +43,42 @@ class Route:
         file = self.directory / "tunnels"
         return file.read_text().split() if file.exists() else []
 
+    @property
+    def clock(self) -> Path:
+        """The file that says how far the clock of proxies is ahead that have that one."""
+        return self.directory / "clock"
+
+    def let_pass(self, seconds: float) -> None:
+        """Put that clock forward by so many seconds."""
+        put_ahead(self.clock, seconds)
+
 
 @contextmanager
-def route(script: Script, directory: Path, *, addon: bool = True, **options: str) -> Iterator[Route]:
-    """Start the stand-in and a mitmdump with `options` that leads to it, both in `directory`."""
-    with StandIn(script) as stand_in, proxied(stand_in, directory, addon=addon, **options) as way:
+def route(script: Script, directory: Path, *, addon: bool = True, clock: str = "", **options: str) -> Iterator[Route]:
+    """Start the stand-in and a mitmdump with `options` that leads to it, both in `directory`, as `proxied` says."""
+    with StandIn(script) as stand_in, proxied(stand_in, directory, addon=addon, clock=clock, **options) as way:
         yield way
 
 
 @contextmanager
-def proxied(
+def proxied(  # noqa: PLR0913 - each is a thing of its own
     stand_in: StandIn,
     directory: Path,
     *,
     addon: bool = True,
     program: str = "mitmdump",
     redirect: str = str(_REDIRECT),
+    clock: str = "",
     **options: str,
 ) -> Iterator[Route]:
     """Start a mitmdump (or mitmweb) with `options` that `redirect` leads to `stand_in`.
 
     Several of them, one after the other or at once, may have the same `directory`: then they have the same certificate
-    authority and remember conversations together.
+    authority and remember conversations together. `clock` is a script that changes the time.
     """
     home = directory / f"proxy-{len(list(directory.glob('proxy-*')))}"
     home.mkdir(parents=True)
-    scripts = [_RECORDER, *([ADDON] if addon else []), Path(redirect)]
+    scripts = [_RECORDER, *([Path(clock)] if clock else []), *([ADDON] if addon else []), Path(redirect)]
     options |= {"confdir": str(directory / "ca"), "ssl_verify_upstream_trusted_ca": str(stand_in.ca_path)}
     if addon:
         options.setdefault("foundry_state_dir", str(directory / "state"))
@@ -72,6 +86,7 @@ def proxied(
         "FOUNDRY_STAND_IN_PORT": str(stand_in.port),
         "FOUNDRY_TEST_SENT": str(directory / "sent.jsonl"),
         "FOUNDRY_TEST_TUNNELS": str(directory / "tunnels"),
+        "CLOCK_AHEAD": str(directory / "clock"),
     }
     with Mitmdump(home, *scripts, options=options, environment=variables, program=program) as proxy:
         yield Route(stand_in, proxy, directory)

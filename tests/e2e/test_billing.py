@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,23 +18,30 @@ from billing.usage import Usage
 from demo.answers import Answer, rate_limited
 from demo.prompt_cache import PromptCache
 from demo.stand_in import Request, Script, StandIn
+from tests.e2e.ahead import ahead
 from tests.e2e.claude_code import NEEDS_CLIENT
 from tests.e2e.mitmdump import wait_for
-from tests.e2e.route import Route, proxied
+from tests.e2e.route import AHEAD, Route, proxied
 from tests.e2e.scripted import bash, session, sub_agents
-from tests.e2e.set_aside_sessions import LIFETIME, LOOKED, OPTIONS, PAUSE, by_turn, look_around
+from tests.e2e.set_aside_sessions import LOOKED, WARM, by_turn, look_around
 
 pytestmark = [pytest.mark.e2e, NEEDS_CLIENT]
+
+LIFETIME = float(WARM["foundry_cache_ttl"])
+"""So long does a prompt cache live that no machine is slow enough for it to expire by itself."""
 
 
 @contextmanager
 def billed(
     script: Script, directory: Path, lifetime: float | None = None, *, addon: bool = True, **options: str
 ) -> Iterator[Route]:
-    """A route to a stand-in whose prompt cache lives so many seconds."""
+    """A route to a stand-in whose prompt cache lives so many seconds by the clock at which the proxy looks, too."""
     directory.mkdir(exist_ok=True)
-    cache = PromptCache(lifetime)
-    with StandIn(script, cache=cache) as stand_in, proxied(stand_in, directory, addon=addon, **options) as way:
+    cache = PromptCache(lifetime, lambda: time.monotonic() + ahead(way.clock))
+    with (
+        StandIn(script, cache=cache) as stand_in,
+        proxied(stand_in, directory, addon=addon, clock=AHEAD, **options) as way,
+    ):
         yield way
 
 
@@ -43,10 +50,9 @@ def ledger(way: Route, requests: int) -> list[Entry]:
     found: list[Entry] = []
 
     def is_written() -> bool:
-        with suppress(LedgerError):  # it is just being made
-            reader = LedgerReader(way.directory / "state" / LEDGER_FILE)
+        file = way.directory / "state" / LEDGER_FILE
+        with suppress(LedgerError), closing(LedgerReader(file)) as reader:  # where it is just being made
             found[:] = reader.entries()
-            reader.close()
         return len(found) >= requests
 
     assert wait_for(is_written), f"{len(found)} of {requests} requests are in the ledger:\n{way.proxy.log()}"
@@ -106,9 +112,9 @@ def test_the_bill_without_us_is_what_the_same_session_costs_without(tmp_path: Pa
     paid: list[list[Usage]] = []
     accounts = []
     for addon in (True, False):
-        with billed(script, tmp_path / str(addon), LIFETIME, addon=addon, **(OPTIONS if addon else {})) as way:
+        with billed(script, tmp_path / str(addon), LIFETIME, addon=addon, **(WARM if addon else {})) as way:
             way.client(work).run("Look around.")
-            time.sleep(PAUSE)
+            way.let_pass(LIFETIME + 1)
             way.client(work).run("Go on.", "-c")
             if addon:
                 books = Accounts()
@@ -117,6 +123,7 @@ def test_the_bill_without_us_is_what_the_same_session_costs_without(tmp_path: Pa
 
     rewritten, plain = paid
     assert len(rewritten) == len(plain) > LOOKED
+    assert rewritten[LOOKED].cache_read == plain[LOOKED].cache_read == 0, "the prompt cache has expired"
 
     def units(usages: list[Usage]) -> float:
         return sum(one.uncached + 1.25 * one.cache_write + 0.1 * one.cache_read + 5 * one.output for one in usages)

@@ -7,7 +7,6 @@ import os
 import ssl
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,15 +16,15 @@ from tests.e2e.claude_code import NEEDS_CLIENT
 from tests.e2e.client import Tunnel
 from tests.e2e.laws import messages_exchanges, verify
 from tests.e2e.mitmdump import PROJECT
-from tests.e2e.route import Route, route
+from tests.e2e.route import AHEAD, Route, route
 from tests.e2e.scripted import SOURCE, read
 from tests.e2e.set_aside_sessions import by_turn, look_around
 
 pytestmark = [pytest.mark.e2e, NEEDS_CLIENT]
 
 TOKEN = "made-up-token"
-# The service's cache lives long enough for a client to start in between, whatever the machine does.
-LIFETIME = 20.0
+# The service's cache lives until the proxy's clock is put forward, whatever the machine does.
+LIFETIME = 600.0
 OPTIONS = {"foundry_mode": "lossless", "foundry_cache_ttl": f"{LIFETIME:g}", "foundry_token": TOKEN}
 
 
@@ -36,7 +35,7 @@ def change(way: Route, *arguments: str, token: str = TOKEN) -> subprocess.Comple
         env=environment | {"FOUNDRY_COMPRESS_TOKEN": token},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 
@@ -54,14 +53,14 @@ def is_tunnelled(way: Route) -> bool:
 
 def test_off_waits_until_the_conversation_is_cold(tmp_path: Path, work: Path) -> None:
     script = by_turn(*look_around(work), Answer((read(work / SOURCE),)), Answer(("Read.",)))
-    with route(script, tmp_path / "route", addon=True, **OPTIONS) as way:
+    with route(script, tmp_path / "route", addon=True, clock=AHEAD, **OPTIONS) as way:
         way.client(work).run("Look around.")
         refused = change(way, "off", token="wrong")
         done = change(way, "off")
         way.client(work).run("Go on.", "-c")
         found = messages_exchanges(way.exchanges())
         was_tunnelled = is_tunnelled(way)
-        time.sleep(LIFETIME + 1)
+        way.let_pass(LIFETIME + 1)
         assert is_tunnelled(way)
 
     assert (refused.returncode, done.returncode) == (2, 0), done.stderr

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
-import time
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from compression_engine import tokens
 from tests.e2e.claude_code import NEEDS_CLIENT
 from tests.e2e.laws import messages_exchanges
 from tests.e2e.mitmdump import PROJECT
-from tests.e2e.route import route
+from tests.e2e.route import AHEAD, route
 from tests.e2e.scripted import make_project, session, sub_agents
-from tests.e2e.set_aside_sessions import LIFETIME, PAUSE, stubs
+from tests.e2e.set_aside_sessions import stubs
 
 pytestmark = [pytest.mark.e2e, NEEDS_CLIENT]
+
+LIFETIME = 600
+"""Seconds that a prompt cache lives: no machine is so slow that it expires by itself."""
 
 
 @pytest.mark.parametrize("kind", ["one session, resumed", "after a pause", "sub-agents", "forked", "compacted"])
@@ -29,12 +33,12 @@ def test_the_estimate_is_what_the_proxy_really_removed(tmp_path: Path, kind: str
     work = tmp_path / "work"
     make_project(work)
     script = sub_agents(work) if kind == "sub-agents" else session(work)
-    seconds = f"{LIFETIME:g}" if kind == "after a pause" else "600"
-    with route(script, tmp_path / "route", addon=True, foundry_cache_ttl=seconds) as way:
+    with route(script, tmp_path / "route", clock=AHEAD, foundry_cache_ttl=str(LIFETIME)) as way:
         client = way.client(work)
         runs = [client.run("Rename the twelfth item.")]
         if kind == "after a pause":
-            time.sleep(PAUSE)
+            way.let_pass(LIFETIME + 1)
+            _make_older(client.home, LIFETIME + 1)
         if kind in {"one session, resumed", "after a pause"}:
             runs.append(client.run("Is it done?", "-c"))
         if kind == "forked":
@@ -49,7 +53,7 @@ def test_the_estimate_is_what_the_proxy_really_removed(tmp_path: Path, kind: str
         del found[asked]  # for the summary: it is in no transcript
 
     before = _fingerprints(client.home)
-    document = _estimate(client.home, seconds)
+    document = _estimate(client.home)
     assert _fingerprints(client.home) == before
 
     assert document["transcripts"]["requests"] == len(found)
@@ -66,9 +70,24 @@ def test_the_estimate_is_what_the_proxy_really_removed(tmp_path: Path, kind: str
     assert bool(aside) is (kind == "after a pause")
 
 
-def _estimate(home: Path, seconds: str) -> dict[str, Any]:
-    """Start it as the script does, with the client's home as its own; the prompt cache lives so many seconds."""
-    argv = [sys.executable, "-IB", str(PROJECT / "scripts/estimate_savings"), "--json", "--cache-ttl", seconds]
+def _make_older(home: Path, seconds: float) -> None:
+    """Have all that the client's transcripts tell so far have happened so many seconds earlier."""
+
+    def earlier(written: re.Match[str]) -> str:
+        at = datetime.fromisoformat(written[1]) - timedelta(seconds=seconds)
+        return f'"timestamp":"{at.isoformat(timespec="milliseconds").replace("+00:00", "Z")}"'
+
+    transcripts = list((home / ".claude" / "projects").rglob("*.jsonl"))
+    for transcript in transcripts:
+        text, changed = re.subn('"timestamp":"([^"]*)"', earlier, transcript.read_text(encoding="utf-8"))
+        assert changed
+        transcript.write_text(text, encoding="utf-8")
+    assert transcripts
+
+
+def _estimate(home: Path) -> dict[str, Any]:
+    """Start it as the script does, with the client's home as its own."""
+    argv = [sys.executable, "-IB", str(PROJECT / "scripts/estimate_savings"), "--json", "--cache-ttl", str(LIFETIME)]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CLAUDE", "XDG_"))}
     done = subprocess.run(
         argv, env=inherited | {"HOME": str(home)}, capture_output=True, text=True, timeout=120, check=False

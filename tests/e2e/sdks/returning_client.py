@@ -1,20 +1,22 @@
 """Conversations in each wire format that rest for a while and go on; prints what the last answers said.
 
-Run as a module in the SDKs' environment, from the project's folder, with the seconds to rest. In each format one agent
-has a tool that reads files, and one has not.
+Run as a module in the SDKs' environment, from the project's folder, with the file that says how far the proxy's clock
+is ahead and the seconds to rest: by so many it is put forward. In each format one agent has a tool that reads files,
+and one has not.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import time
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from anthropic import AnthropicFoundry
 from openai import AzureOpenAI
 
+from tests.e2e.ahead import put_ahead
 from tests.e2e.sdks import anthropic_client, openai_client
 
 APIS = ("messages", "chat", "responses")
@@ -45,7 +47,7 @@ def talk(clients: dict[str, Any], api: str, conversation: Any) -> None:
             conversation.take(clients["openai"].responses.create(**conversation.ask))
 
 
-def main(rest: float) -> dict[str, Any]:
+def main(clock: Path, rest: float) -> dict[str, Any]:
     conversations = {(api, tools): begun(api, tools) for api, tools in product(APIS, TOOLS)}
     with (
         AnthropicFoundry(resource=anthropic_client.RESOURCE, api_key="made-up-key") as anthropic,
@@ -54,7 +56,7 @@ def main(rest: float) -> dict[str, Any]:
         clients = {"anthropic": anthropic, "openai": openai}
         for (api, _), conversation in conversations.items():
             talk(clients, api, conversation)
-        time.sleep(rest)
+        put_ahead(clock, rest)
         for (api, _), conversation in conversations.items():
             question = {"role": "user", "content": "Go on."}
             if api == "messages":
@@ -67,4 +69,4 @@ def main(rest: float) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    json.dump(main(float(sys.argv[1])), sys.stdout)
+    json.dump(main(Path(sys.argv[1]), float(sys.argv[2])), sys.stdout)
