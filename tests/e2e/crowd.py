@@ -31,13 +31,15 @@ _NOT_THERE = "File does not exist. Note: your current working directory is /made
 class Crowd:
     """Threads that send the next turns of their conversations to the proxy at `port()`, one after the other.
 
-    A request that is not answered is sent again. `statuses` are those of all answers.
+    A request that is not answered is sent again. `statuses` are those of all answers. Each thread keeps its connection
+    for all of its conversations, or, where it does not, takes another for each of their turns.
     """
 
     talks: Sequence[Talk]
     port: Callable[[], int]
     certificate: Path
     threads: int = 8
+    keeps_connections: bool = True
     turns: dict[int, int] = field(default_factory=dict)
     statuses: list[int] = field(default_factory=list)
     failures: int = 0
@@ -87,6 +89,9 @@ class Crowd:
                         self.statuses.append(answer.status)
                         if answer.status == http.HTTPStatus.OK:
                             self.turns[talk.number] += 1
+                    if not self.keeps_connections:
+                        stack.close()
+                        tunnel = None
         except BaseException as error:  # noqa: BLE001 - the test tells of it
             self.problems.append(error)
 

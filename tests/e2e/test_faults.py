@@ -83,6 +83,20 @@ class Place:
         done = Path(f"{self.orders}.done")
         assert wait_for(lambda: done.exists() and done.read_text() == count)
 
+    @contextlib.contextmanager
+    def disk_held(self) -> Iterator[None]:
+        """Let what is written for a request wait as long as this lasts; from then on `waits` is there."""
+        held = Path(f"{self.orders}.held")
+        held.touch()
+        try:
+            yield
+        finally:
+            held.unlink()
+
+    @property
+    def waits(self) -> Path:
+        return Path(f"{self.orders}.waits")
+
     @property
     def certificate(self) -> Path:
         return self.directory / "ca" / "mitmproxy-ca-cert.pem"
@@ -133,7 +147,7 @@ def test_killed_at_any_moment_it_begins_again_where_it_was(place: Place) -> None
             ports.append(proxy.port)
             before = len(place.origin.received)
             crowd.start(9)
-            assert wait_for(lambda before=before: len(place.origin.received) > before + moments.randrange(1, 30), 30)  # type: ignore[misc]
+            assert wait_for(lambda before=before: len(place.origin.received) > before + moments.randrange(1, 30))  # type: ignore[misc]
             proxy.kill()
             crowd.stop()
     with place.running(WARM) as proxy:
@@ -151,12 +165,12 @@ def test_two_hundred_conversations_at_once(place: Place) -> None:
     place.begin(talks)
     with place.running(WARM) as one, place.running(WARM) as other:
         ports = [one.port, other.port]
-        crowd = Crowd(talks, lambda: random.choice(ports), place.certificate, threads=16)
+        crowd = Crowd(talks, lambda: random.choice(ports), place.certificate, threads=16, keeps_connections=False)
         crowd.start(9)
         time.sleep(SECONDS)
+        assert wait_for(lambda: min(crowd.turns.values()) > 9 + 3, 120), "most have gone through both by then"
         crowd.stop()
         assert (set(crowd.statuses), crowd.failures) == ({200}, 0)
-        assert len(crowd.statuses) > len(talks) / 4
         assert breaks(place.origin.received) == []
         with Tunnel(one.port, FOUNDRY_HOST) as tunnel:
             tunnel.start_tls(FOUNDRY_HOST, one.certificate)
@@ -182,7 +196,7 @@ def test_settings_change_and_the_script_is_loaded_again_while_requests_come(plac
 
         def goes_on() -> bool:
             before = len(crowd.statuses)
-            return wait_for(lambda: len(crowd.statuses) > before + len(talks), 30)
+            return wait_for(lambda: len(crowd.statuses) > before + len(talks), 60)
 
         for line in (
             "foundry_memory_mb=8",
@@ -198,7 +212,7 @@ def test_settings_change_and_the_script_is_loaded_again_while_requests_come(plac
             place.order(line)
             assert goes_on()
         (addons / ADDON.name).touch()
-        assert wait_for(lambda: proxy.log().count("Loading script") > 3, 20)
+        assert wait_for(lambda: proxy.log().count("Loading script") > 3, 60)
         assert goes_on()
         broken = breaks(list(place.origin.received))
         for folder in (place.directory / "elsewhere", place.state):  # what is remembered stays behind: caches break
@@ -231,6 +245,7 @@ def test_whatever_happens_to_the_folder_that_it_remembers_in(place: Place) -> No
     place.begin(talks)
     broken: dict[str, list[str]] = {}
     with place.running(WARM) as proxy:
+        place.order("rest=0")  # or it would look away while most of this happens
         turn = 8
         for event, act in FOLDER.items():
             with act(place):
@@ -238,7 +253,6 @@ def test_whatever_happens_to_the_folder_that_it_remembers_in(place: Place) -> No
                     turn += 1
                     place.say(proxy, talks, turn)
             broken[event] = breaks(place.origin.received)
-            time.sleep(0.1)
         log = proxy.log()
     assert broken == {event: [] for event in FOLDER}
     assert has_stubs(place.origin.received)
@@ -249,7 +263,7 @@ def test_whatever_happens_to_the_folder_that_it_remembers_in(place: Place) -> No
 
 @contextlib.contextmanager
 def _locked(place: Place) -> Iterator[None]:
-    other = sqlite3.connect(place.file, autocommit=True)
+    other = sqlite3.connect(place.file, timeout=60, autocommit=True)
     try:
         other.execute("BEGIN EXCLUSIVE")
         yield
@@ -269,33 +283,56 @@ def _slow(place: Place) -> Iterator[None]:
 @contextlib.contextmanager
 def _overwritten(place: Place) -> Iterator[None]:
     for path in place.state.iterdir():
-        path.write_bytes(b"garbage " * 4096)
+        # Not cut off first: that would end a process that has the file in its memory, as SQLite has one of them.
+        with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
+            file.write(b"garbage " * max(4096, path.stat().st_size // 8))
     yield
 
 
 @contextlib.contextmanager
 def _deleted(place: Place) -> Iterator[None]:
-    shutil.rmtree(place.state)
+    _remove(place.state)
     yield
 
 
 @contextlib.contextmanager
 def _a_file(place: Place) -> Iterator[None]:
-    shutil.rmtree(place.state, ignore_errors=True)
-    place.state.write_bytes(b"")
+    new = place.directory / "new"
+    new.write_bytes(b"")
+    _put(new, place.state)
     yield
     place.state.unlink()
 
 
 @contextlib.contextmanager
 def _newer(place: Place) -> Iterator[None]:
-    shutil.rmtree(place.state, ignore_errors=True)
-    place.state.mkdir()
-    with contextlib.closing(sqlite3.connect(place.file)) as database:
+    new = place.directory / "new"
+    new.mkdir()
+    with contextlib.closing(sqlite3.connect(new / place.file.name)) as database:
         database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION + 1}")
+    _put(new, place.state)
     yield
     with contextlib.closing(sqlite3.connect(place.file)) as database:
         assert database.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,), "what is newer is left alone"
+
+
+def _put(new: Path, folder: Path) -> None:
+    """Put `new` in the place of a folder, which the proxy may make again meanwhile."""
+    for _ in range(1000):
+        _remove(folder)
+        with contextlib.suppress(OSError):
+            new.rename(folder)
+            return
+    pytest.fail(f"{folder} is there again and again")
+
+
+def _remove(folder: Path) -> None:
+    """At once: the proxy may write into it meanwhile."""
+    gone = folder.with_name("gone")
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+    assert not gone.exists()
 
 
 FOLDER: dict[str, Callable[[Place], contextlib.AbstractContextManager[None]]] = {
@@ -323,6 +360,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", disk], check=True)
 
 
+def _fill(file: Path) -> None:
+    with file.open("wb", buffering=0) as stream:
+        while stream.write(b"x" * 4096):
+            pass
+
+
 def test_the_disk_is_full_and_has_room_again(place: Place, small_disk: Path) -> None:
     place.state = small_disk / "state"
     talks = talks_of(6)
@@ -330,10 +373,8 @@ def test_the_disk_is_full_and_has_room_again(place: Place, small_disk: Path) -> 
     filler = small_disk / "filler"
     with place.running(WARM) as proxy:
         place.say(proxy, talks, 9)
-        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
-            while file.write(b"x" * 4096):
-                pass
-        assert shutil.disk_usage(small_disk).free == 0
+        with pytest.raises(OSError, match="No space left"):
+            _fill(filler)
         for turn in range(10, 16):
             place.say(proxy, talks, turn)
         filler.unlink()
@@ -370,40 +411,41 @@ def test_a_slow_disk_holds_up_nobody_s_stream(place: Place) -> None:
     """When a disk was slow once, no more is decided on the event loop: its next write would stop all streams."""
     talk, other = talks_of(2)
     place.begin([talk])
-    gaps: list[float] = []
+    goes_on = threading.Event()
 
     def drip(received: Received, send: Callable[[bytes], None]) -> None:
         if b"matter 1." not in received.body:
             send(OK)
             return
         send(STREAM)
-        for _ in range(60):
-            send(b"6\r\n: x\n\n \r\n")
-            time.sleep(0.05)
-        send(b"0\r\n\r\n")
+        if goes_on.wait(300):
+            send(b"6\r\n: x\n\n \r\n0\r\n\r\n")
 
-    def read(tunnel: Tunnel) -> None:
-        last = time.monotonic()
-        with contextlib.suppress(OSError):
-            while tunnel.socket.recv(4096):
-                gaps.append(time.monotonic() - last)
-                last = time.monotonic()
+    def read(tunnel: Tunnel, until: bytes) -> None:
+        found = b""
+        while until not in found:
+            more = tunnel.socket.recv(4096)
+            assert more, found
+            found += more
 
     with place.running(WARM) as proxy:
         place.order("disk=1")
         place.say(proxy, [talk], 9)  # this one may still be decided on the event loop
+        place.order("disk=0")
         place.origin.answer = drip
+        crowd = Crowd([talk], lambda: proxy.port, proxy.certificate)
         with Tunnel(proxy.port, FOUNDRY_HOST) as tunnel:
             tunnel.start_tls(FOUNDRY_HOST, proxy.certificate)
             tunnel.socket.sendall(request(FOUNDRY_HOST, other.body(1)))
-            tunnel.socket.recv(1)
-            reader = threading.Thread(target=read, args=(tunnel,))
-            reader.start()
-            place.say(proxy, [talk], 10)
-            tunnel.socket.settimeout(1)
-            reader.join(30)
-    assert len(gaps) > 10
-    assert max(gaps) < 0.9, "a chunk came at least as late as the disk was slow"
+            read(tunnel, b"event: ping")
+            with place.disk_held():
+                crowd.start(10, 10)
+                assert wait_for(place.waits.exists)
+                goes_on.set()
+                read(tunnel, b": x")
+                assert crowd.statuses == []
+        crowd.join()
+    assert (crowd.statuses, crowd.failures) == ([200], 0)
 
 
 # The service, and the client
@@ -451,7 +493,7 @@ def _answer(proxy: Mitmdump, origin: RecordingOrigin, fault: Fault, talk: Talk) 
     with Tunnel(proxy.port, FOUNDRY_HOST) as tunnel:
         tunnel.start_tls(FOUNDRY_HOST, proxy.certificate)
         tunnel.socket.sendall(request(FOUNDRY_HOST, talk.body(9)))
-        assert wait_for(lambda: len(origin.received) > before, 20)
+        assert wait_for(lambda: len(origin.received) > before)
         if not fault.holds:
             time.sleep(0.3)  # for what should not come
             tunnel.socket.settimeout(0.0)
@@ -533,7 +575,7 @@ def test_claude_code_goes_on_though_the_proxy_is_killed_under_it(tmp_path: Path)
                 killed.append(request)
                 way.proxy.kill()
                 restarted.enter_context(way.proxy.launched())
-                assert wait_for(way.proxy._is_ready, 30)
+                assert wait_for(way.proxy._is_ready, 120)
             return Answer((bash("cat orders.py prices.py"),))
 
         script = by_turn(*look_around(work)[:2], kill, Answer((bash("cat quotes.py prices.py"),)))

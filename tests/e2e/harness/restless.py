@@ -1,8 +1,10 @@
 """A mitmproxy script that disturbs the addon while it works, as the lines of $RESTLESS say.
 
 `mitmproxy`'s options that a line names are set as `name=value`; `clock=seconds` sets the machine's clock forward by so
-much, as far as this process can tell; `disk=seconds` lets everything that SQLite writes for a request wait. How many
-lines it has followed stands in $RESTLESS.done. It must stand in front of the addon.
+much, as far as this process can tell; `disk=seconds` lets everything that SQLite writes for a request wait;
+`rest=seconds` is how long a file that could not be used is left alone. How many lines it has followed stands in
+$RESTLESS.done. While there is a file $RESTLESS.held, what SQLite writes for a request waits as well, and says so in
+$RESTLESS.waits. It must stand in front of the addon.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any
 from mitmproxy import ctx
 
 _ORDERS = Path(os.environ["RESTLESS"])
-_DONE = Path(f"{_ORDERS}.done")
+_DONE, _HELD, _WAITS = (Path(f"{_ORDERS}.{name}") for name in ("done", "held", "waits"))
 _EVERY = 0.02
 _real_time = time.time
 _now = {"clock": 0.0, "disk": 0.0}
@@ -31,9 +33,18 @@ def _slow_down() -> None:
 
     def slow(self: SQLiteStore, *args: Any, **kwargs: Any) -> bool:
         time.sleep(_now["disk"])
+        while _HELD.exists():
+            _WAITS.touch()
+            time.sleep(_EVERY)
         return save(self, *args, **kwargs)
 
     SQLiteStore.save = slow  # type: ignore[method-assign]
+
+
+def _rest(seconds: float) -> None:
+    from conversations import failsafe_store  # noqa: PLC0415 - as above
+
+    failsafe_store._REST_SECONDS = seconds
 
 
 def _lines() -> list[str]:
@@ -53,6 +64,8 @@ async def _watch() -> None:
             name, _, value = line.partition("=")
             if name in _now:
                 _now[name] = float(value)
+            elif name == "rest":
+                _rest(float(value))
             else:
                 ctx.options.update(**{name: value})
         if len(lines) > done:
