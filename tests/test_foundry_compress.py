@@ -618,12 +618,16 @@ async def test_a_proxy_that_foundry_uses_and_one_that_is_off_say_nothing(
     assert "Nothing" not in caplog.text
 
 
-async def test_the_notices_are_timed(addon: FoundryCompress) -> None:
-    now = asyncio.get_running_loop().time()
+async def test_the_notices_are_timed(addon: FoundryCompress, monkeypatch: pytest.MonkeyPatch) -> None:
+    addon._arrivals._timers.clear()
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now)
+    addon.running()
     _hello(addon, OTHER)
     _hello(addon, OTHER)
-    due = [round(timer.when() - now) for timer in addon._arrivals._timers]
-    assert due == [arrivals.NOBODY_SECONDS, arrivals.ONLY_OTHERS_SECONDS]
+    due = [timer.when() - now for timer in addon._arrivals._timers]
+    assert due == pytest.approx([arrivals.NOBODY_SECONDS, arrivals.ONLY_OTHERS_SECONDS])
     addon.done()
     assert all(timer.cancelled() for timer in addon._arrivals._timers)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import sys
+import threading
 from collections.abc import Callable
 from itertools import cycle, islice
 
@@ -158,11 +159,11 @@ _TOOL = 4  # none of the numbers that debuggers, profilers and measures of cover
 
 def steps(work: Callable[[], object]) -> int:
     """How many functions `work` calls, generators it resumes and loops it goes round, as far as they are Python's."""
-    count = 0
+    count, here = 0, threading.get_ident()
 
     def step(*_: object) -> None:
         nonlocal count
-        count += 1
+        count += threading.get_ident() == here  # what other threads do is no work of ours
 
     collects = gc.isenabled()
     gc.disable()  # what others have run at a collection is no work of ours

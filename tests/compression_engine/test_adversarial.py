@@ -8,6 +8,7 @@ does not end; where it only grows too fast, `scripts/benchmarks/adversarial_resu
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -130,6 +131,16 @@ def test_the_count_is_the_same_each_time() -> None:
     text = CASES["rows in rows"](LENGTH // 10)
     treat(text)
     assert len({steps(partial(treat, text)) for _ in range(3)}) == 1
+
+
+def test_what_other_threads_do_is_not_counted() -> None:
+    def beside() -> None:
+        other = threading.Thread(target=look_at_all, args=("x" * 1000,))
+        other.start()
+        other.join()
+
+    alone = steps(partial(look_at_all, "x" * 1000))
+    assert steps(beside) < alone
 
 
 def test_counting_ends_with_the_work() -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PERMITTED_HOST = "my-org.services.ai.azure.com"
 FOREIGN_HOST = "www.bank.example"
+LONG = 60.0
+"""Seconds that nobody waits for but where something is broken, however busy the machine is."""
 
 
 def certificate_in(directory: Path) -> x509.Certificate:
@@ -190,7 +192,7 @@ def test_create_forgets_key_and_hosts(tmp_path: Path) -> None:
 
 def test_starters_at_the_same_time_agree(tmp_path: Path) -> None:
     directory = tmp_path / "certs"
-    barrier = threading.Barrier(8)
+    barrier = threading.Barrier(8, timeout=LONG)
 
     def start() -> bytes:
         barrier.wait()
@@ -307,7 +309,7 @@ def serve(store: tuple[certs.CertStore, Path], tmp_path: Path) -> Iterator[Calla
                 raw, _ = listener.accept()
             except OSError:
                 return
-            raw.settimeout(5)
+            raw.settimeout(LONG)
             try:
                 with context.wrap_socket(raw, server_side=True) as connection:
                     connection.recv(4096)
@@ -346,7 +348,7 @@ def test_the_hosts_of_every_provider_are_vouched_for_and_no_others_of_their_clou
 def python_accepts(ca: Path, name: str, port: int) -> bool:
     context = ssl.create_default_context(cafile=str(ca))
     context.verify_flags |= ssl.VERIFY_X509_STRICT
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
+    with socket.create_connection(("127.0.0.1", port), timeout=LONG) as raw:
         try:
             with context.wrap_socket(raw, server_hostname=name):
                 return True
@@ -358,7 +360,7 @@ def python_accepts(ca: Path, name: str, port: int) -> bool:
 def curl_accepts(ca: Path, name: str, port: int) -> bool:
     resolve = f"{name}:{port}:127.0.0.1"
     argv = ["curl", "-sS", "--noproxy", "*", "--cacert", str(ca), "--resolve", resolve, f"https://{name}:{port}/"]
-    done = subprocess.run(argv, capture_output=True, timeout=20, check=False)
+    done = subprocess.run(argv, capture_output=True, timeout=LONG, check=False)
     assert done.returncode in (0, 60), done.stderr
     return done.returncode == 0
 
@@ -366,7 +368,8 @@ def curl_accepts(ca: Path, name: str, port: int) -> bool:
 def openssl_accepts(ca: Path, name: str, port: int) -> bool:
     argv = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", name, "-verify_hostname", name]
     argv += ["-CAfile", str(ca), "-verify_return_error"]
-    done = subprocess.run(argv, capture_output=True, timeout=20, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(argv, capture_output=True, timeout=LONG, check=False, stdin=subprocess.DEVNULL)
+    assert (done.returncode != 0) is (b"permitted subtree violation" in done.stderr), done.stderr
     return done.returncode == 0
 
 
@@ -378,7 +381,7 @@ def node_accepts(ca: Path, name: str, port: int) -> bool:
     )
     env = {"NODE_EXTRA_CA_CERTS": str(ca)}
     done = subprocess.run(
-        [str(shutil.which("node")), "-e", code], env=env, capture_output=True, timeout=20, check=False
+        [str(shutil.which("node")), "-e", code], env=env, capture_output=True, timeout=LONG, check=False
     )
     assert done.returncode in (0, 1), done.stdout
     return done.returncode == 0
@@ -405,7 +408,7 @@ def test_an_ip_address_is_refused_even_beside_a_permitted_name(
     loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     context = ssl.create_default_context(cafile=str(store[1] / "mitmproxy-ca-cert.pem"))
     with (
-        socket.create_connection(("127.0.0.1", serve(PERMITTED_HOST, loopback)), timeout=5) as raw,
+        socket.create_connection(("127.0.0.1", serve(PERMITTED_HOST, loopback)), timeout=LONG) as raw,
         pytest.raises(ssl.SSLCertVerificationError, match="excluded subtree"),
     ):
         context.wrap_socket(raw, server_hostname=PERMITTED_HOST)
