@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from pathlib import Path
 
 import tiktoken
@@ -21,21 +22,24 @@ _RANKS = Path(__file__).with_name("ranks")
 PIECE = 20_000
 """Longer texts are counted in pieces of so many characters."""
 
+_loading = threading.Lock()  # of two threads at once, one would take what the other has set for what was there before
+
 
 @functools.cache
 def _encoding() -> tiktoken.Encoding:
-    before = os.environ.get("TIKTOKEN_CACHE_DIR")
-    os.environ["TIKTOKEN_CACHE_DIR"] = str(_RANKS)
-    try:
-        encoding = tiktoken.get_encoding("o200k_base")
-        # 33 MB that the compiled part has in a form of its own; only the names of tokens are looked up here.
-        vars(encoding).get("_mergeable_ranks", {}).clear()
-        return encoding
-    finally:
-        if before is None:
-            del os.environ["TIKTOKEN_CACHE_DIR"]
-        else:
-            os.environ["TIKTOKEN_CACHE_DIR"] = before
+    with _loading:
+        before = os.environ.get("TIKTOKEN_CACHE_DIR")
+        os.environ["TIKTOKEN_CACHE_DIR"] = str(_RANKS)
+        try:
+            encoding = tiktoken.get_encoding("o200k_base")
+            # 33 MB that the compiled part has in a form of its own; only the names of tokens are looked up here.
+            vars(encoding).get("_mergeable_ranks", {}).clear()
+            return encoding
+        finally:
+            if before is None:
+                del os.environ["TIKTOKEN_CACHE_DIR"]
+            else:
+                os.environ["TIKTOKEN_CACHE_DIR"] = before
 
 
 def warm_up() -> None:
