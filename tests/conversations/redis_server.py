@@ -16,6 +16,7 @@ from typing import Self
 import pytest
 
 from configuring.state_url import StateUrl, read_state_url
+from conversations import redis_store
 from free_port import free_port
 
 __all__ = ["NEEDS_REDIS", "RedisServer"]
@@ -23,16 +24,20 @@ __all__ = ["NEEDS_REDIS", "RedisServer"]
 PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
 NEEDS_REDIS = pytest.mark.skipif(PROGRAM is None, reason="redis-server is not installed (Debian: redis-server)")
 
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
+PATIENCE = 60.0
+"""How many seconds stores in this process wait for a server, which a busy machine may hold up for longer than a request
+waits."""
 
 
 class RedisServer:
-    """A server that runs while the context lasts. `password` is what it wants of clients."""
+    """A server that runs, and `PATIENCE` holds, while the context lasts. `password` is what it wants of clients."""
 
     def __init__(self, *arguments: str, password: str = "") -> None:
         self._arguments = arguments
         self.password = password
         self._process: subprocess.Popen[bytes] | None = None
+        self._patience = pytest.MonkeyPatch()
 
     def __enter__(self) -> Self:
         # A socket's path must be short, whatever the tests' own folder is called.
@@ -40,6 +45,8 @@ class RedisServer:
         self.socket = Path(self._folder.name) / "s"
         self.port = free_port()
         self.start()
+        for name in ("_CONNECT_SECONDS", "_ANSWER_SECONDS"):
+            self._patience.setattr(redis_store, name, PATIENCE)
         return self
 
     def __exit__(
@@ -47,6 +54,7 @@ class RedisServer:
     ) -> None:
         self.stop()
         self._folder.cleanup()
+        self._patience.undo()
 
     @property
     def on_socket(self) -> StateUrl:
@@ -80,12 +88,15 @@ class RedisServer:
             assert self._process.poll() is None, "the Redis server ended at its start"
             assert time.monotonic() < end, "the Redis server did not come up"
             time.sleep(0.01)
+        assert self.tell("PING") == "+PONG", "it answers once it listens everywhere"
 
     def stop(self) -> None:
-        """End it; what it held is gone."""
+        """End it; what it held is gone. Nobody else is given its port for a minute, see `free_port`."""
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            # It is the first to end this connection, so that it is its end that waits.
+            with socket.create_connection(("127.0.0.1", self.port), timeout=_START_SECONDS):
+                self._process.kill()
+                self._process.wait()
             self._process = None
 
     def tell(self, *words: str) -> str:

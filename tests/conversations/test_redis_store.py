@@ -27,7 +27,7 @@ from notices import Notices
 from rewriting.request_rewriter import STATE_FILE, RequestRewriter
 from tests.compression_engine.bodies import READ, body, numbered, source_lines, turns
 from tests.conversations.branches import HEAD, OTHER_HEAD, Clock, Remembering, branch, digests
-from tests.conversations.redis_server import NEEDS_REDIS, RedisServer
+from tests.conversations.redis_server import NEEDS_REDIS, PATIENCE, RedisServer
 from tests.e2e.mitmdump import free_port, wait_for
 
 pytestmark = NEEDS_REDIS
@@ -72,7 +72,7 @@ def test_two_proxies_see_each_other_at_once(redis_server: RedisServer, store: Re
 
 def test_of_many_that_go_on_at_once_one_comes_first_each_time(redis_server: RedisServer) -> None:
     versions, proxies = 20, 8
-    ready = threading.Barrier(proxies)
+    ready = threading.Barrier(proxies, timeout=PATIENCE)
 
     def goes_on(_: int) -> list[bool]:
         store = RedisStore(redis_server.on_socket)
@@ -316,8 +316,10 @@ UNSEEN = (emptied, scripts_forgotten, cut)
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_it_goes_on_as_if_nothing_had_happened_and_comes_back(
-    fault: Fault, redis_server: RedisServer, clock: Clock
+    fault: Fault, redis_server: RedisServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if fault is frozen:
+        monkeypatch.setattr(redis_store, "_ANSWER_SECONDS", 1.0)
     proxy = Proxy(redis_server.on_port, clock)
     assert proxy.store.save(FIRST, digests(3))
     with fault(redis_server):
@@ -328,6 +330,7 @@ def test_it_goes_on_as_if_nothing_had_happened_and_comes_back(
         proxy.store.settle("c", 20.0, answered=False)
         settled = replace(SECOND, cache=Cache("c", asked=(10.0,)))
         assert proxy.known() == Found(settled, 5)
+    monkeypatch.setattr(redis_store, "_ANSWER_SECONDS", PATIENCE)
     clock.now += REST
     assert proxy.known() == Found(settled, 5)
     assert proxy.store.save(THIRD, digests(7), 5)
@@ -344,8 +347,10 @@ def test_it_goes_on_as_if_nothing_had_happened_and_comes_back(
 
 @pytest.mark.parametrize("fault", [gone, frozen, password_changed])
 def test_one_that_does_not_answer_is_asked_once_in_a_while(
-    fault: Fault, redis_server: RedisServer, clock: Clock
+    fault: Fault, redis_server: RedisServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if fault is frozen:
+        monkeypatch.setattr(redis_store, "_ANSWER_SECONDS", 1.0)
     proxy = Proxy(redis_server.on_port, clock)
     proxy.store.save(FIRST, digests(3))
     with fault(redis_server):
@@ -365,6 +370,7 @@ def test_one_that_does_not_answer_is_asked_once_in_a_while(
             assert len(proxy.reports) == number
             if fault is frozen and number == 3:
                 break  # each takes a second
+    monkeypatch.setattr(redis_store, "_ANSWER_SECONDS", PATIENCE)
     clock.now += 20
     proxy.known()
     with gone(redis_server):
@@ -384,6 +390,8 @@ def test_a_wrong_password_is_told_and_not_shown(clock: Clock) -> None:
         right = Proxy(server.on_port, clock)
         assert right.store.save(FIRST, digests(3))
         assert not right.reports
+        for one in (proxy, right):
+            one.store.close()
 
 
 def test_over_tls_to_a_server_whose_certificate_is_trusted_and_to_no_other(tmp_path: Path, clock: Clock) -> None:
@@ -403,7 +411,8 @@ def test_over_tls_to_a_server_whose_certificate_is_trusted_and_to_no_other(tmp_p
             proxy.store.close()
 
 
-def test_a_name_that_nobody_knows_is_told(clock: Clock) -> None:
+def test_a_name_that_nobody_knows_is_told(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_store, "_CONNECT_SECONDS", 1.0)  # where there is no network, no resolver may answer
     proxy = Proxy(url(f"redis://:{SECRET}@no-such-host.invalid:6379/0"), clock)
     assert proxy.store.save(FIRST, digests(3))
     assert proxy.reports == ["its name cannot be resolved"]
@@ -411,7 +420,8 @@ def test_a_name_that_nobody_knows_is_told(clock: Clock) -> None:
 
 def test_a_resolver_that_does_not_answer_holds_nobody_up(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = threading.Event()
-    monkeypatch.setattr("socket.getaddrinfo", lambda *_: answers.wait(60))
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_: answers.wait())
+    monkeypatch.setattr(redis_store, "_CONNECT_SECONDS", 0.1)
     proxy = Proxy(url("redis://slow-name.invalid:6379/0"), clock)
     assert proxy.store.save(FIRST, digests(3)), "while the resolver still thinks"
     assert proxy.reports == ["its name cannot be resolved"]
@@ -460,7 +470,7 @@ async def test_the_event_loop_never_waits_for_it(
                 treatment, sent = await rewriter.treat(request, Endpoint.MESSAGES)
                 rewriter.settle(sent, answered=count % 4 == 1)
                 assert treatment.body is not None
-        assert wait_for(lambda: used["foundry-notes"])
+        assert wait_for(lambda: used["foundry-notes"], PATIENCE)
     finally:
         first.close()
         second.close()

@@ -192,6 +192,7 @@ from conversations import SQLiteStore
 from tests.conversations.branches import HEAD, digests
 
 store = SQLiteStore(Path(sys.argv[1]))
+store._saved = 1  # it does not tidy, which may fail once a change is made
 print("ready", flush=True)
 sys.stdin.readline()
 done = 0
@@ -218,12 +219,20 @@ def test_of_two_processes_only_one_makes_each_change(path: Path, store: SQLiteSt
         )
         for _ in range(2)
     ]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-    for process in processes:
-        process.communicate(b"go\n", timeout=30)
-        assert process.returncode == 0
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write(b"go\n")
+            process.stdin.flush()
+        for process in processes:
+            process.communicate(timeout=120)
+            assert process.returncode == 0
+    finally:
+        for process in processes:
+            process.kill()
     found = store.find(digests(3), HEAD)
     assert found is not None
     assert replace(found.branch, version=0) == branch()
