@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import tempfile
 import threading
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,11 +16,12 @@ import pytest
 
 from tests.e2e.mitmdump import TRUST, inherited
 
-__all__ = ["ClaudeCode", "Run", "client_path"]
+__all__ = ["STREAMS", "ClaudeCode", "Drip", "Run", "client_path"]
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _INSTALLED = _PROJECT / ".tools/claude-code/node_modules/.bin/claude"
 _SECONDS = 300.0
+_TELLING_SECONDS = 60.0
 # Whatever would lead the client elsewhere, or have it or the commands that it runs trust others.
 _NOT_INHERITED = ("AWS_", *TRUST, "PIP_CERT", "GIT_SSL")
 
@@ -37,6 +39,9 @@ NEEDS_CLIENT = pytest.mark.skipif(
 )
 """For tests that run the real client."""
 
+STREAMS = ("--output-format", "stream-json", "--include-partial-messages", "--verbose")
+"""Arguments with which the client prints each event of a stream as soon as it has come."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -45,7 +50,31 @@ class Run:
     code: int
     out: str
     err: str
-    lines: list[tuple[float, str]]  # standard output, each line with the monotonic time at which it came
+
+
+class Drip(threading.Event):
+    """In the place of what ends a stand-in: each pause in a stream lasts until the client has told of all before it.
+
+    `tells` is to be handed what the client prints. `pauses` counts them; `is_held_back`: it did not tell in time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses = 0
+        self.is_held_back = False
+        self._told = threading.Semaphore()  # the first pause is before there is anything
+
+    def tells(self, line: str) -> None:
+        """The client has printed a line."""
+        if json.loads(line)["type"] == "stream_event":
+            self._told.release()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether the stand-in ends, which is not asked for here."""
+        del timeout
+        self.pauses += 1
+        self.is_held_back = self.is_held_back or not self._told.acquire(timeout=_TELLING_SECONDS)
+        return False
 
 
 @dataclass
@@ -78,10 +107,12 @@ class ClaudeCode:
             **self.extra,
         }
 
-    def run(self, prompt: str, *arguments: str, asks: bool = False) -> Run:
+    def run(
+        self, prompt: str, *arguments: str, asks: bool = False, tells: Callable[[str], object] = lambda _: None
+    ) -> Run:
         """Let the client answer `prompt`, with all its tools allowed unless it `asks`. Fails after five minutes.
 
-        There is nobody to answer: what it asks for is refused.
+        There is nobody to answer: what it asks for is refused. `tells` is handed each line that it prints, at once.
         """
         path = client_path()
         if path is None:
@@ -98,8 +129,8 @@ class ClaudeCode:
                 text=True,
                 start_new_session=True,
             )
-            lines: list[tuple[float, str]] = []
-            reader = threading.Thread(target=_read_lines, args=(process, lines))
+            lines: list[str] = []
+            reader = threading.Thread(target=_read_lines, args=(process, lines, tells))
             reader.start()
             try:
                 code = process.wait(_SECONDS)
@@ -110,10 +141,12 @@ class ClaudeCode:
                 process.wait()
                 reader.join()
             errors.seek(0)
-            return Run(code, "".join(line for _, line in lines), errors.read(), lines)
+            return Run(code, "".join(lines), errors.read())
 
 
-def _read_lines(process: subprocess.Popen[str], lines: list[tuple[float, str]]) -> None:
+def _read_lines(process: subprocess.Popen[str], lines: list[str], tells: Callable[[str], object]) -> None:
     assert process.stdout is not None
     with process.stdout:
-        lines.extend((time.monotonic(), line) for line in process.stdout)
+        for line in process.stdout:
+            lines.append(line)
+            tells(line)

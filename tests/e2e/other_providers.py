@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,7 +53,8 @@ class ProviderStandIn(StandIn):
 
     def _slowly(self, pieces: Iterable[bytes], answer: Answer) -> Iterator[bytes]:
         for piece in pieces:
-            time.sleep(answer.pause)
+            if answer.pause and self._server.stopping.wait(answer.pause):
+                return
             yield piece
 
     def stream_type(self, request: Request) -> str:

@@ -8,21 +8,20 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from compression_engine import tokens
 from demo.answers import Answer, Refusal, bad_request, overloaded, rate_limited, unauthorized
 from demo.stand_in import Request
-from tests.e2e.claude_code import NEEDS_CLIENT, Run
+from tests.e2e.claude_code import NEEDS_CLIENT, STREAMS, Drip
 from tests.e2e.file_origin import FileOrigin
 from tests.e2e.laws import Exchange, messages_exchanges, verify
-from tests.e2e.mitmdump import free_port
+from tests.e2e.mitmdump import free_port, wait_for
 from tests.e2e.route import route
 from tests.e2e.scripted import bash, session, sub_agents
 
@@ -72,21 +71,17 @@ def test_observe_mode_changes_no_byte(tmp_path: Path, work: Path) -> None:
 
 
 def test_a_slow_stream_reaches_the_client_as_it_drips(tmp_path: Path, work: Path) -> None:
-    pause = 0.2
     text = " ".join(f"word{number}" for number in range(60))
-    with route([Answer((text,), pause)], tmp_path / "route") as way:
-        run = way.client(work).run("Talk.", "--output-format", "stream-json", "--include-partial-messages", "--verbose")
-        requests = way.stand_in.requests
+    with route([Answer((text,), pause=1.0)], tmp_path / "route") as way:
+        way.stand_in._server.stopping = drip = Drip()
+        run = way.client(work).run("Talk.", *STREAMS, tells=drip.tells)
 
     assert run.code == 0, run.err
-    partial = [(at, event["event"]) for at, event in _events(run) if event["type"] == "stream_event"]
-    deltas = [(at, event["delta"]["text"]) for at, event in partial if event["type"] == "content_block_delta"]
-    assert "".join(piece for _, piece in deltas) == text
-    dripped = pause * (len(deltas) - 1)
-    assert dripped > 1.5
-    # Held back until the end, they would come all at once.
-    assert deltas[-1][0] - deltas[0][0] > dripped / 2
-    assert deltas[0][0] - requests[0].at < dripped
+    partial = [event["event"] for event in map(json.loads, run.out.splitlines()) if event["type"] == "stream_event"]
+    deltas = [event["delta"]["text"] for event in partial if event["type"] == "content_block_delta"]
+    assert "".join(deltas) == text
+    assert drip.pauses > len(deltas) > 8
+    assert not drip.is_held_back
 
 
 def test_sub_agents_keep_every_law(tmp_path: Path, work: Path) -> None:
@@ -219,16 +214,17 @@ def _runs(command: str) -> bool:
 
 def _fetched(port: int) -> bytes:
     """The first page of the server at `port`, which may still be starting."""
-    end = time.monotonic() + 10
-    while True:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-                connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-                return b"".join(iter(lambda: connection.recv(65536), b""))
-        except ConnectionRefusedError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)
+    found = b""
+
+    def has_come() -> bool:
+        nonlocal found
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            found = b"".join(iter(lambda: connection.recv(65536), b""))
+        return bool(found)
+
+    assert wait_for(has_come, 120)
+    return found
 
 
 def _refusing(refusal: Refusal, times: int) -> Callable[[Request], Answer | Refusal]:
@@ -240,10 +236,6 @@ def _refusing(refusal: Refusal, times: int) -> Callable[[Request], Answer | Refu
         return refusal if asked["requests"] <= times else Answer(("Hello.",))
 
     return answer
-
-
-def _events(run: Run) -> list[tuple[float, dict[str, Any]]]:
-    return [(at, json.loads(line)) for at, line in run.lines]
 
 
 def _assert_identical(found: list[Exchange]) -> None:

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,7 +20,7 @@ import provider_hosts
 from billing.entry import Ending, Entry
 from compression_engine import tokens
 from demo.answers import Answer
-from tests.e2e.claude_code import NEEDS_CLIENT, ClaudeCode
+from tests.e2e.claude_code import NEEDS_CLIENT, STREAMS, ClaudeCode, Drip
 from tests.e2e.client import Tunnel, exchange, request
 from tests.e2e.laws import Exchange, messages_exchanges, verify
 from tests.e2e.other_providers import HOSTS, other_provider
@@ -143,25 +142,19 @@ def test_a_session_keeps_every_law_gets_smaller_and_is_billed_to_the_token(
 
 @NEEDS_CLIENT
 def test_what_bedrock_streams_reaches_the_client_as_it_drips(tmp_path: Path, work: Path) -> None:
-    pause = 0.2
     text = " ".join(f"word{number}" for number in range(60))
-    with other_provider([Answer((text,), pause)], tmp_path / "route", foundry_providers="bedrock") as way:
-        run = client(way, work, BEDROCK).run(
-            "Talk.", "--output-format", "stream-json", "--include-partial-messages", "--verbose"
-        )
+    with other_provider([Answer((text,), pause=1.0)], tmp_path / "route", foundry_providers="bedrock") as way:
+        way.stand_in._server.stopping = drip = Drip()
+        run = client(way, work, BEDROCK).run("Talk.", *STREAMS, tells=drip.tells)
         (entry,) = of_session(ledger(way, len(way.stand_in.requests)), asked(way))
 
     assert run.code == 0, run.err
-    partial = [(at, event["event"]) for at, event in _events(run.lines) if event["type"] == "stream_event"]
-    deltas = [(at, event["delta"]["text"]) for at, event in partial if event["type"] == "content_block_delta"]
-    assert "".join(piece for _, piece in deltas) == text
-    # Held back until the end, they would come all at once.
-    assert deltas[-1][0] - deltas[0][0] > pause * (len(deltas) - 1) / 2
+    partial = [event["event"] for event in map(json.loads, run.out.splitlines()) if event["type"] == "stream_event"]
+    deltas = [event["delta"]["text"] for event in partial if event["type"] == "content_block_delta"]
+    assert "".join(deltas) == text
+    assert drip.pauses > len(deltas) > 8
+    assert not drip.is_held_back
     assert entry.ending is Ending.COMPLETE
-
-
-def _events(lines: list[tuple[float, str]]) -> Iterator[tuple[float, dict[str, Any]]]:
-    return ((at, json.loads(line)) for at, line in lines)
 
 
 @NEEDS_CLIENT

@@ -56,7 +56,7 @@ SCRIPT: list[Answer | Callable[[Request], Answer]] = [
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Exchange]]:
     """What was sent and what arrived, by the kind of conversation."""
     home: Path = tmp_path_factory.mktemp("home")
-    with Foundry(SCRIPT) as foundry, proxied(foundry, home / "route", clock=AHEAD, **WARM) as way:
+    with Foundry(SCRIPT) as foundry, proxied(foundry, home / "route", addon=True, clock=AHEAD, **WARM) as way:
         given = {"HTTPS_PROXY": way.proxy.url, "SSL_CERT_FILE": str(way.proxy.certificate)}
         rest = [str(way.clock), str(float(WARM["foundry_cache_ttl"]) + 1)]
         program = [str(PYTHON), "-m", "tests.e2e.sdks.returning_client", *rest]
