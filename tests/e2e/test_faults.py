@@ -59,13 +59,14 @@ class Place:
     state: Path
 
     @contextlib.contextmanager
-    def running(self, options: dict[str, str], addon: Path = ADDON) -> Iterator[Mitmdump]:
+    def running(self, options: dict[str, str], addon: Path = ADDON, *before: Path) -> Iterator[Mitmdump]:
+        """A proxy with the scripts `before` the addon."""
         home = self.directory / f"proxy-{len(list(self.directory.glob('proxy-*')))}"
         home.mkdir()
         shared = {"confdir": str(self.directory / "ca"), "foundry_state_dir": str(self.state)}
         with Mitmdump(
             home,
-            *(HARNESS / "restless.py", addon, HARNESS / "to_origin.py"),
+            *(HARNESS / "restless.py", *before, addon, HARNESS / "to_origin.py"),
             options=self.origin.options | shared | options,
             environment=self.origin.environment | {"RESTLESS": str(self.orders)},
         ) as proxy:
@@ -163,7 +164,8 @@ def test_two_hundred_conversations_at_once(place: Place) -> None:
     """And in the end each path that was shown brings back what it stood for."""
     talks = talks_of(200)
     place.begin(talks)
-    with place.running(WARM) as one, place.running(WARM) as other:
+    patient = (WARM, ADDON, HARNESS / "patient.py")
+    with place.running(*patient) as one, place.running(*patient) as other:
         ports = [one.port, other.port]
         crowd = Crowd(talks, lambda: random.choice(ports), place.certificate, threads=16, keeps_connections=False)
         crowd.start(9)
