@@ -459,7 +459,7 @@ async def test_the_event_loop_never_waits_for_it(
         return run(store)
 
     monkeypatch.setattr(RedisStore, "_errors", noted)
-    wanted = Settings(Mode.BALANCED, (), 2**26, 600.0, tmp_path, 0, 60, state_url=redis_server.on_port)
+    wanted = Settings(Mode.BALANCED, (), 2**26, 600.0, tmp_path, 0, 60, state_url=redis_server.on_port, budget=60.0)
     first, second = RequestRewriter(wanted, Notices()), RequestRewriter(wanted, Notices())
     said = ((READ, {"file_path": f"{n}.py"}, numbered(source_lines(40, f"n{n}"))) for n in range(6))
     messages = turns(*said)

@@ -38,7 +38,7 @@ class _Engine(Engine):
 
 @pytest.fixture
 async def engine() -> AsyncIterator[EngineWorker]:
-    worker = EngineWorker(_Engine(), 10.0)
+    worker = EngineWorker(_Engine(), 60.0)
     yield worker
     worker.close()
 
@@ -99,7 +99,7 @@ def test_changes_are_added_up_by_tool_and_kind() -> None:
 
 
 async def test_a_conversation_that_is_left_alone_says_so() -> None:
-    engine = EngineWorker(Engine(), 10.0)
+    engine = EngineWorker(Engine(), 60.0)
     conversations = Conversations(MemoryStore())
     terms = Terms(Rewriting.SET_ASIDE, holdout=1.0)
     request = _request(body([{"role": "user", "content": "Hello."}], model="made-up"))

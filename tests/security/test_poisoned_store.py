@@ -190,7 +190,7 @@ class Proxies:
 async def proxies(tmp_path: Path) -> AsyncIterator[Proxies]:
     clock = Clock()
     with RedisServer() as server:
-        settings = Settings(Mode.BALANCED, (), 2**26, LIFETIME, tmp_path, 0, 60, state_url=server.on_port)
+        settings = Settings(Mode.BALANCED, (), 2**26, LIFETIME, tmp_path, 0, 60, state_url=server.on_port, budget=60.0)
         rewriter = RequestRewriter(settings, Notices(), clock)
         yield Proxies(server, settings, rewriter, clock)
         rewriter.close()
