@@ -110,8 +110,9 @@ def that_tries_once(page: str) -> str:
     """The page's program, without second tries where it fails."""
     code = snippet(f"docs/clients/{page}.md", "python")
     for begin, once in (
-        ("Foundry(", "max_retries=0, "),
-        ("AzureOpenAI(", "max_retries=0, "),
+        # Nor does it give up where a hand is not shaken in 5 s.
+        ("Foundry(", "max_retries=0, timeout=300, "),
+        ("AzureOpenAI(", "max_retries=0, timeout=300, "),
         ("Client(\n", "retry_total=0,"),
     ):
         code = code.replace(begin, f"{begin}{once}")

@@ -17,6 +17,8 @@ from anthropic import AnthropicFoundry, APIStatusError, AsyncAnthropicFoundry
 from tests.e2e.sdks.tools import INSTRUCTIONS, PARAMETERS, question, run
 
 RESOURCE = "my-resource"
+# The SDK waits 5 s for a hand to be shaken, and then says in a header that it tries again.
+PATIENT = {"timeout": 300.0}
 CREDENTIALS: dict[str, dict[str, Any]] = {
     "key": {"api_key": "made-up-key"},
     "bearer": {"azure_ad_token_provider": lambda: "made-up-token"},
@@ -97,10 +99,10 @@ def conversations() -> Iterator[tuple[str, Any]]:
         variant = f"{kind} {credential} {form}"
         conversation = Conversation(variant)
         if kind == "sync":
-            with AnthropicFoundry(resource=RESOURCE, **CREDENTIALS[credential]) as client:
+            with AnthropicFoundry(resource=RESOURCE, **PATIENT, **CREDENTIALS[credential]) as client:
                 talk(client, conversation, stream=form == "stream")
         else:
-            async_client = AsyncAnthropicFoundry(resource=RESOURCE, **CREDENTIALS[credential])
+            async_client = AsyncAnthropicFoundry(resource=RESOURCE, **PATIENT, **CREDENTIALS[credential])
             asyncio.run(talk_async(async_client, conversation, stream=form == "stream"))
         yield variant, conversation.decoded
 

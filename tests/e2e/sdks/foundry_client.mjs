@@ -5,7 +5,8 @@ import { readFileSync } from "node:fs";
 import { AnthropicFoundry } from "@anthropic-ai/foundry-sdk";
 import { EnvHttpProxyAgent, setGlobalDispatcher } from "undici";
 
-setGlobalDispatcher(new EnvHttpProxyAgent());
+// It waits 10 s for a hand to be shaken, and then the SDK says in a header that it tries again.
+setGlobalDispatcher(new EnvHttpProxyAgent({ requestTls: { timeout: 300_000 } }));
 
 const { questions, instructions, parameters, results } = JSON.parse(readFileSync(0, "utf8"));
 const credentials = {

@@ -17,8 +17,10 @@ from openai import APIStatusError, AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, O
 
 from tests.e2e.sdks.tools import INSTRUCTIONS, PARAMETERS, question, run
 
-AZURE = {"azure_endpoint": "https://my-resource.openai.azure.com", "api_version": "2025-04-01-preview"}
-V1 = {"base_url": "https://my-resource.openai.azure.com/openai/v1/"}
+# The SDK waits 5 s for a hand to be shaken, and then says in a header that it tries again.
+PATIENT = {"timeout": 300.0}
+AZURE = {"azure_endpoint": "https://my-resource.openai.azure.com", "api_version": "2025-04-01-preview", **PATIENT}
+V1 = {"base_url": "https://my-resource.openai.azure.com/openai/v1/", **PATIENT}
 # The client at a base URL knows bearer tokens only, and sends a key as one.
 CLIENTS: dict[str, tuple[type[Any], type[Any], dict[str, Any]]] = {
     "azure key": (AzureOpenAI, AsyncAzureOpenAI, AZURE | {"api_key": "made-up-key"}),
