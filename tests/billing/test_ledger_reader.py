@@ -20,13 +20,14 @@ from tests.conversations.branches import Clock
 
 
 def write(path: Path, *times: float) -> None:
-    def fail(reason: str) -> None:
-        raise AssertionError(reason)
-
-    ledger = Ledger(path, fail, clock=Clock())
+    reports: list[str] = []
+    ledger = Ledger(path, reports.append, clock=Clock())
     for at in times:
         ledger.add(entry(at))
+    assert ledger.flush(60)  # `close` waits for two seconds only
     ledger.close()
+    ledger._thread.join()
+    assert not reports
 
 
 NOW = Clock().now

@@ -66,5 +66,7 @@ def write(folder: Path, entries: Iterable[Entry]) -> Path:
     ledger = Ledger(folder / LEDGER_FILE, lambda _: None, clock=lambda: NOON + 3 * DAY)
     for one in entries:
         ledger.add(one)
+    assert ledger.flush(60)  # `close` waits for two seconds only
     ledger.close()
+    ledger._thread.join()
     return folder / LEDGER_FILE
