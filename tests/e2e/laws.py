@@ -31,7 +31,6 @@ _MARK = "here stands the text of a tool result"
 _FLAG = "here stands whether it is an error"
 # What asks for a message ends so: on Foundry and Anthropic's own API, on Bedrock, on Vertex AI.
 _ASKS = ("/messages", "/invoke", "/invoke-with-response-stream", ":streamRawPredict")
-_MOST_OF_LIFETIME = 0.9  # past this share of it a check cannot tell what the proxy's clock said
 
 
 @dataclass(frozen=True)
@@ -72,13 +71,17 @@ class Result:
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request: as the client sent it, and as the stand-in got it."""
+    """One request: as the client sent it, and as the stand-in got it.
+
+    `sent_at` is a moment before the proxy took it up, in seconds of the monotonic clock as `arrived.at`.
+    """
 
     sent_method: str
     sent_path: str
     sent_headers: tuple[tuple[str, str], ...]
     sent: bytes
     arrived: Request
+    sent_at: float
 
     @cached_property
     def sent_messages(self) -> list[dict[str, Any]]:
@@ -134,6 +137,7 @@ def exchanges(stand_in: StandIn, sent_file: Path) -> list[Exchange]:
             sent_headers=tuple((name, value) for name, value in line["headers"]),
             sent=base64.b64decode(line["body"]),
             arrived=request,
+            sent_at=line["at"],
         )
         for request in stand_in.requests
         for line in [sent[request.request_id]]
@@ -199,6 +203,7 @@ def _verify_restore(exchange: Exchange) -> None:
         exchange.sent_headers,
         exchange.sent,
         _with_body(exchange.arrived, body),
+        exchange.sent_at,
     )
     for arrived, result in zip(exchange.results, back.results, strict=True):
         if arrived.stub is not None or arrived.is_recalled:
@@ -278,10 +283,13 @@ def _read_back(exchange: Exchange, paths: list[str]) -> list[str]:
 
 
 def verify_prefixes(turns: list[Exchange], lifetime: float | None = None) -> None:
-    """Check that each of these requests, which build upon one another, arrived with the beginning of the one before."""
+    """Check that each of these requests, which build upon one another, arrived with the beginning of the one before.
+
+    Where the proxy may have seen more than `lifetime` between them, whatever held them up, that is a pause.
+    """
     for earlier, later in pairwise(turns):
         assert len(later.sent_messages) >= len(earlier.sent_messages)
-        if lifetime is not None and later.arrived.at - earlier.arrived.at > _MOST_OF_LIFETIME * lifetime:
+        if lifetime is not None and later.arrived.at - earlier.sent_at > lifetime:
             continue
         arrived = zip(
             _unmarked(earlier.arrived.json["messages"]), _unmarked(later.arrived.json["messages"]), strict=False

@@ -1,7 +1,8 @@
 """A mitmproxy script that stands before the addon and writes down what the client sent, one JSON line a request.
 
 Each line goes to $FOUNDRY_TEST_SENT once the answer is there, under the answer's `request-id`, by which the stand-in's
-record of the same request is found. Where tunnels were to lead goes to $FOUNDRY_TEST_TUNNELS.
+record of the same request is found; `at` is when the request came, in seconds of the monotonic clock. Where tunnels
+were to lead goes to $FOUNDRY_TEST_TUNNELS.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import base64
 import json
 import os
 from pathlib import Path
+from time import monotonic
 
 from mitmproxy.http import HTTPFlow
 
@@ -25,6 +27,7 @@ def http_connect(flow: HTTPFlow) -> None:
 
 def request(flow: HTTPFlow) -> None:
     _waiting[flow.id] = {
+        "at": monotonic(),
         "method": flow.request.method,
         "path": flow.request.path,
         "headers": [(name.decode(), value.decode()) for name, value in flow.request.headers.fields],

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def say(talk: Talk, port: int, *, certificate: Path) -> Attempt:
         with Tunnel(port, FOUNDRY_HOST) as tunnel:
             tunnel.start_tls(FOUNDRY_HOST, certificate)
             is_answered = tunnel.exchange(raw).status == 200
-    except (OSError, IndexError, ValueError):  # the connection broke, before the first answer, or in it
+    except (OSError, IndexError, ValueError, HTTPException):  # the connection broke, before the first answer, or in it
         is_answered = False
     headers = [tuple(line.split(": ", 1)) for line in raw.split(b"\r\n\r\n")[0].decode().split("\r\n")[1:]]
     attempt = Attempt(name, body, tuple((key, value) for key, value in headers), begun, time.monotonic(), is_answered)
@@ -112,7 +113,11 @@ def exchanges(talk: Talk, origin: RecordingOrigin) -> list[Exchange]:
     arrived = {_header(received, "X-Attempt"): received for received in talk.received(origin)}
     assert all(attempt.name in arrived for attempt in talk.attempts if attempt.is_answered)
     return [
-        Exchange("POST", _PATH, attempt.headers, attempt.body, _as_arrived(number, attempt, arrived[attempt.name]))
+        Exchange(
+            *("POST", _PATH, attempt.headers, attempt.body),
+            _as_arrived(number, attempt, arrived[attempt.name]),
+            attempt.begun,
+        )
         for number, attempt in enumerate(talk.attempts)
         if attempt.name in arrived
     ]
@@ -125,7 +130,7 @@ def replica_of(received: Received) -> str:
 
 def _as_arrived(number: int, attempt: Attempt, received: Received) -> Request:
     headers = tuple((name, value) for name, value in received.headers if name != "x-replica")
-    return Request(number, "POST", _PATH, headers, received.body, attempt.begun)
+    return Request(number, "POST", _PATH, headers, received.body, attempt.ended)
 
 
 def _header(received: Received, wanted: str) -> str:

@@ -31,7 +31,7 @@ def exchange(turns: int, change: Callable[[bytes], bytes] = lambda body: body) -
     arrived = change(Engine().rewrite(sent, WireFormat.ANTHROPIC_MESSAGES).body)
     path = "/anthropic/v1/messages"
     headers = (*HEADERS, ("Content-Length", str(len(arrived))))
-    return Exchange("POST", path, HEADERS, sent, Request(1, "POST", path, headers, arrived, 0.0))
+    return Exchange("POST", path, HEADERS, sent, Request(1, "POST", path, headers, arrived, 0.0), 0.0)
 
 
 def test_what_the_engine_does_keeps_the_laws() -> None:
@@ -92,7 +92,8 @@ def recalling(change: Callable[[bytes], bytes] = lambda body: body) -> Exchange:
     sent = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     arrived = change(Engine().rewrite(sent, WireFormat.ANTHROPIC_MESSAGES, lambda _: policy).body)
     headers = (*HEADERS, ("Content-Length", str(len(arrived))))
-    return Exchange("POST", whole.sent_path, HEADERS, sent, Request(1, "POST", whole.sent_path, headers, arrived, 0.0))
+    request = Request(1, "POST", whole.sent_path, headers, arrived, 0.0)
+    return Exchange("POST", whole.sent_path, HEADERS, sent, request, 0.0)
 
 
 def test_what_is_set_aside_and_recalled_keeps_the_laws() -> None:
