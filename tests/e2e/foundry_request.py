@@ -30,7 +30,7 @@ def body() -> bytes:
 def main(host: str, port: int) -> None:
     proxy = urlsplit(os.environ["HTTPS_PROXY"])
     context = ssl.create_default_context(cafile=os.environ["NODE_EXTRA_CA_CERTS"])
-    connection = http.client.HTTPSConnection(str(proxy.hostname), proxy.port, context=context, timeout=20)
+    connection = http.client.HTTPSConnection(str(proxy.hostname), proxy.port, context=context, timeout=60)
     connection.set_tunnel(host, port)
     headers = {"x-api-key": "made-up", "content-type": "application/json"}
     connection.request("POST", "/anthropic/v1/messages", body(), headers)

@@ -165,7 +165,7 @@ class Mitmdump:
     def local(self, path: str) -> dict[str, Any]:
         """What http://foundry.local answers at `path`."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": self.url}))
-        with opener.open(f"http://foundry.local{path}", timeout=10) as response:
+        with opener.open(f"http://foundry.local{path}", timeout=60) as response:
             document: dict[str, Any] = json.load(response)
             return document
 

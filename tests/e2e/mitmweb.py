@@ -29,5 +29,5 @@ def ask(port: int, path: str, document: object = None) -> Any:
             "X-XSRFToken": _XSRF,
         },
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)

@@ -53,4 +53,4 @@ def nginx(stream: str, directory: Path) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)

@@ -36,7 +36,7 @@ def get(address: str, port: int, *headers: str, target: str = "http://foundry.lo
     """The status that the proxy at `address` answers with; 0 if it hangs up without an answer, -1 if nobody listens."""
     raw = "\r\n".join([f"GET {target} HTTP/1.1", "Host: foundry.local", *headers]).encode() + b"\r\n\r\n"
     try:
-        connection = socket.create_connection((address, port), timeout=20)
+        connection = socket.create_connection((address, port), timeout=60)
     except ConnectionRefusedError:
         return -1
     with connection:
@@ -117,7 +117,7 @@ def test_in_reverse_mode_what_is_handed_on_undecrypted_needs_no_password(
         assert proxy.logged(f"mode {mode}")
         trusting = ssl.create_default_context(cafile=str(origin.certificate))
         with (
-            socket.create_connection(("127.0.0.1", proxy.port), timeout=20) as connection,
+            socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as connection,
             trusting.wrap_socket(connection, server_hostname=host) as encrypted,
         ):
             encrypted.sendall(request(host, b"{}"))
@@ -138,7 +138,7 @@ def test_socks_asks_for_the_password_as_well(tmp_path: Path) -> None:
             ([b"\5\1\2", wrong], [b"\5\2", b"\1\1"]),
             ([b"\5\1\2", given], [b"\5\2", b"\1\0"]),
         ):
-            with socket.create_connection((address_for_others(), proxy.port), timeout=20) as connection:
+            with socket.create_connection((address_for_others(), proxy.port), timeout=60) as connection:
                 for one, answer in zip(said, answers, strict=True):
                     connection.sendall(one)
                     assert connection.recv(100)[:2] == answer

@@ -39,10 +39,12 @@ def is_running() -> bool:
 def stop() -> None:
     if is_running():
         os.kill(pid(), signal.SIGTERM)
-        for _ in range(500):
+        for _ in range(3000):  # as long as a busy machine may take
             if not is_running():
                 break
             time.sleep(0.02)
+        else:
+            os.kill(pid(), signal.SIGKILL)
     PID.unlink(missing_ok=True)
 
 
