@@ -25,8 +25,8 @@ from tests.e2e.snippets import blocks, snippet
 pytestmark = pytest.mark.e2e
 
 PAGE = "docs/gateway.md"
-START_SECONDS = 60.0
-STOP_SECONDS = 20.0
+START_SECONDS = 180.0
+STOP_SECONDS = 60.0
 PASSWORD = users.new_password()
 
 
@@ -53,7 +53,7 @@ def test_the_proxies_of_one_machine_start_as_the_page_says_and_remember_together
                 "/run/foundry": str(tmp_path / "run"),
                 "8081": str(ports[0]),
                 "8082": str(ports[1]),
-                "scripts/gateway": f"scripts/gateway -s {HARNESS / 'to_origin.py'} "
+                "scripts/gateway": f"scripts/gateway -s {HARNESS / 'patient.py'} -s {HARNESS / 'to_origin.py'} "
                 f"--set ssl_verify_upstream_trusted_ca={origin.certificate}",
             },
         )
@@ -111,7 +111,7 @@ def status(port: int, body: bytes, certificate: Path) -> int:
     request = urllib.request.Request(
         f"https://{FOUNDRY_HOST}/anthropic/v1/messages", body, {"Content-Type": "application/json"}
     )
-    with opener.open(request, timeout=30) as answer:
+    with opener.open(request, timeout=60) as answer:
         return int(answer.status)
 
 

@@ -81,7 +81,7 @@ def order(proxy: Mitmdump, mode: str) -> tuple[int, str]:
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     data = json.dumps({"mode": mode, "now": False}).encode()
     try:
-        with opener.open(urllib.request.Request("http://foundry.local/api/mode", data, headers), timeout=20) as answer:
+        with opener.open(urllib.request.Request("http://foundry.local/api/mode", data, headers), timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

@@ -74,6 +74,6 @@ def test_what_the_user_sets_stands(tmp_path: Path) -> None:
     options = {"upstream_cert": "true", "http2": "true", "listen_host": "127.0.0.2"}
     proxy = Mitmdump(tmp_path, options=options)
     with proxy.launched():
-        assert proxy.logged(f"listening at 127.0.0.2:{proxy.port}")
-        assert proxy.logged("mode balanced")
+        assert proxy.logged(f"listening at 127.0.0.2:{proxy.port}", 120)
+        assert proxy.logged("mode balanced", 120)
     assert "Set, because nobody else did" not in proxy.log()

@@ -64,7 +64,7 @@ def test_what_programs_get(proxy: Mitmdump) -> None:
 
 
 def test_head_leaves_the_connection_usable(proxy: Mitmdump) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
     lengths = []
     for method in ("HEAD", "GET", "HEAD", "GET"):
         connection.request(method, f"{SITE}page.css")
