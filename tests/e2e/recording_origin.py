@@ -53,6 +53,7 @@ class RecordingOrigin:
         )
         self.port: int = self._listener.getsockname()[1]
         self.received: list[Received] = []
+        self.heads: list[bytes] = []  # of all requests, of those as well that did not come whole
         self.answer: Callable[[Received, Callable[[bytes], None]], None] = _answer_ok
 
     def __enter__(self) -> Self:
@@ -76,6 +77,7 @@ class RecordingOrigin:
 
     def forget(self) -> None:
         self.received.clear()
+        self.heads.clear()
         self.answer = _answer_ok
 
     def _accept(self) -> None:
@@ -94,13 +96,16 @@ class RecordingOrigin:
             if first == b"\x16":
                 connection = self._context.wrap_socket(connection, server_side=True)
             with connection, connection.makefile("rb") as stream:
-                while (received := _read(stream)) is not None:
+                while (received := _read(stream, self.heads.append)) is not None:
                     self.received.append(received)
                     self.answer(received, connection.sendall)
 
 
-def _read(stream: BinaryIO) -> Received | None:
-    """The next request; None where the connection ends before it is whole, as servers do not answer half a request."""
+def _read(stream: BinaryIO, tell: Callable[[bytes], None]) -> Received | None:
+    """The next request, of whose head it is told at once.
+
+    None where the connection ends before it is whole, as servers do not answer half a request.
+    """
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         line = stream.readline()
@@ -108,6 +113,7 @@ def _read(stream: BinaryIO) -> Received | None:
             return None
         head += line
     received = Received(head.removesuffix(b"\r\n\r\n"), b"")
+    tell(received.head)
     headers = {name.lower(): value for name, value in received.headers}
     if "chunked" not in headers.get("transfer-encoding", ""):
         length = int(headers.get("content-length", "0"))
