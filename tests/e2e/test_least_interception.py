@@ -11,7 +11,7 @@ from cryptography import x509
 
 from tests.e2e.client import Tunnel, plain, request
 from tests.e2e.conftest import FOUNDRY_HOST, HARNESS, OTHER_HOSTS
-from tests.e2e.mitmdump import ADDON, Mitmdump
+from tests.e2e.mitmdump import ADDON, Mitmdump, wait_for
 from tests.e2e.recording_origin import RecordingOrigin
 
 pytestmark = pytest.mark.e2e
@@ -128,6 +128,10 @@ def test_a_client_that_does_not_trust_us_is_told_which_variable_to_set(
             tunnel.start_tls(FOUNDRY_HOST, origin.certificate)
     line = f"A client refused this proxy's certificate for {FOUNDRY_HOST}: start it with NODE_EXTRA_CA_CERTS"
     assert proxy.logged(line)
+    # mitmproxy tells of each of them just before the addon hears of it, and all before it answers the next.
+    told = f"Client TLS handshake failed. The client does not trust the proxy's certificate for {FOUNDRY_HOST}"
+    assert wait_for(lambda: proxy.log().count(told) == 2), proxy.log()
+    proxy.local("/ready")
     assert f"set to {proxy.certificate}" in proxy.log()
     assert proxy.log().count("refused this proxy's certificate") == 1
 
