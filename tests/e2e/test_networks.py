@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import shlex
@@ -183,6 +184,16 @@ def _sent(arrived: Request) -> dict[str, Any]:
 def _ask(proxy: Mitmdump, host: str, *trusted: Path) -> int:
     """The status of a request to `host` that can be made smaller."""
     return exchange(proxy.port, host, request(host, BODY), *(trusted or (proxy.certificate,))).status
+
+
+def _until(part: bytes, connection: socket.socket) -> bytes:
+    """What comes, up to `part` at least. Fails if the connection ends before."""
+    received = b""
+    while part not in received:
+        piece = connection.recv(65536)
+        assert piece, received
+        received += piece
+    return received
 
 
 def _issuer(port: int, host: str, *trusted: Path) -> str:
@@ -370,7 +381,7 @@ def test_a_proxy_on_ipv6(project: Project, tmp_path: Path) -> None:
     proxy = _mitmdump(tmp_path, project, *proxy_arguments("IPv6", {}), leads_to={HOST: project.foundry.port})
     with proxy.launched():
         assert proxy.logged("mode balanced", SECONDS)
-        assert f"HTTP(S) proxy listening at [::1]:{proxy.port}." in proxy.log()
+        assert proxy.logged(f"HTTP(S) proxy listening at [::1]:{proxy.port}.")
         readers = {
             PROXY.replace("127.0.0.1", "[::1]"): f"http://[::1]:{proxy.port}",
             CERTIFICATE: str(proxy.certificate),
@@ -405,8 +416,14 @@ def guarded(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Itera
     (home / "ca" / "config.yaml").write_text(file.splitlines()[0], encoding="utf-8")
     proxy = _mitmdump(home, project, leads_to={"*": project.foundry.port})
     with proxy.launched():
-        assert wait_for(lambda: "listening at" in proxy.log() and _get(proxy, PASSWORD) == 200, SECONDS), proxy.log()
+        assert wait_for(lambda: "listening at" in proxy.log() and _is_ready(proxy), SECONDS), proxy.log()
         yield proxy
+
+
+def _is_ready(proxy: Mitmdump) -> bool:
+    with contextlib.suppress(OSError):  # it hangs up on who comes too early
+        return _get(proxy, PASSWORD) == 200
+    return False
 
 
 def _get(proxy: Mitmdump, password: str | None, target: str = "http://foundry.local/ready") -> int:
@@ -503,15 +520,11 @@ def test_who_comes_to_reverse_mode_through_the_proxy_is_told_of_no_proxy(way: Wa
 def test_what_comes_back_in_reverse_mode_comes_as_it_is_sent(port: str, way: Way, project: Project) -> None:
     """The stand-in says the second half only once the client has the first."""
     project.foundry.go_on.clear()
-    with socket.create_connection(("127.0.0.1", getattr(way, port)), timeout=8) as connection:
+    with socket.create_connection(("127.0.0.1", getattr(way, port)), timeout=SECONDS) as connection:
         connection.sendall(request("127.0.0.1", BODY, path=DRIP))
-        received = b""
-        while b"event: first" not in received:
-            received += connection.recv(65536)
+        first = _until(b"event: first", connection)
         project.foundry.go_on.set()
-        while not received.endswith(b"0\r\n\r\n"):
-            received += connection.recv(65536)
-    assert b"event: second" in received
+        assert b"event: second" in first + _until(b"0\r\n\r\n", connection)
 
 
 def test_a_gateway_without_tls_in_reverse_mode(way: Way, project: Project) -> None:
@@ -528,7 +541,7 @@ def test_in_reverse_mode_too_it_is_told_that_foundry_is_out_of_reach(project: Pr
     port = free_port()
     arguments = proxy_arguments("Without a certificate authority", {"8081": str(port)})
     with _mitmdump(tmp_path, project, *arguments, leads_to={}) as proxy:
-        with pytest.raises(http.client.RemoteDisconnected):
+        with pytest.raises(ConnectionError):  # which of them depends on how much it has read by then
             plain(port, request("127.0.0.1", BODY))
         assert proxy.logged(f"This proxy could not reach {HOST}: nobody is at {HOST}")
 
@@ -561,15 +574,19 @@ def test_claude_code_signs_in_with_entra(
 def test_claude_code_signs_in_as_a_virtual_machine(
     way: Way, project: Project, sign_in_server: RecordingOrigin, sign_in: SignIn, tmp_path: Path
 ) -> None:
-    """Through the proxy, since NO_PROXY does not name the machine's service here; that must not break it."""
+    """Through the proxy, since NO_PROXY does not name the machine's service here; that must not break it.
+
+    It is told where that service is, at its usual place: else it would look first whether there is one, for a second
+    and no longer.
+    """
     sign_in.go_on.set()
     before = project.arrived
     trusted = {"HTTPS_PROXY": way.proxy.url, "NODE_EXTRA_CA_CERTS": str(way.proxy.certificate)}
-    run = _claude(tmp_path, project, trusted | {"ANTHROPIC_FOUNDRY_API_KEY": ""})
+    service = {"ANTHROPIC_FOUNDRY_API_KEY": "", "AZURE_POD_IDENTITY_AUTHORITY_HOST": f"http://{MACHINE}"}
+    run = _claude(tmp_path, project, trusted | service)
     assert run.out == "The session is over.\n", run.err
-    assert {one.head.partition(b"?")[0] for one in sign_in_server.received if b"resource=" in one.head} == {
-        b"GET /metadata/identity/oauth2/token"
-    }
+    asked = {one.head.partition(b"?")[0] for one in sign_in_server.received}
+    assert asked == {b"GET /metadata/identity/oauth2/token/"}
     assert [one.header("authorization") for one in project.since(before)] == [f"Bearer {TOKEN}"] * 2
 
 
@@ -589,14 +606,10 @@ def test_the_token_of_a_virtual_machine_passes_as_it_is(
     """The machine's own service refuses requests that bear a proxy's marks; and its answer is not held back."""
     path = "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fcognitiveservices.azure.com"
     headers = f"Host: {MACHINE}\r\nMetadata: true\r\nUser-Agent: made-up\r\n\r\n".encode()
-    with socket.create_connection(("127.0.0.1", way.proxy.port), timeout=8) as connection:
+    with socket.create_connection(("127.0.0.1", way.proxy.port), timeout=SECONDS) as connection:
         connection.sendall(f"GET http://{MACHINE}{path} HTTP/1.1\r\n".encode() + headers)
-        received = b""
-        while b"token_type" not in received:
-            received += connection.recv(65536)
+        first = _until(b"token_type", connection)
         sign_in.go_on.set()
-        while not received.endswith(b"}"):
-            received += connection.recv(65536)
-    assert TOKEN.encode() in received
+        assert TOKEN.encode() in first + _until(b"}", connection)
     (asked,) = sign_in_server.received
     assert asked.head + b"\r\n\r\n" == f"GET {path} HTTP/1.1\r\n".encode() + headers

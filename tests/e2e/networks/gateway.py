@@ -17,6 +17,8 @@ PREFIX = "/team-a"
 DRIP = "/drip"
 """A path whose answer is a stream of two events; the second waits until `Gateway.go_on` is set."""
 
+_PATIENCE = 60.0  # seconds, fewer than tests wait: whoever has the first half late gets no other
+
 
 class Gateway(StandIn):
     """Foundry, at its own paths and behind `PREFIX`."""
@@ -39,5 +41,5 @@ class Gateway(StandIn):
 
     def _drip(self) -> Iterator[bytes]:
         yield b"event: first\n\n"
-        if self.go_on.wait(10):
+        if self.go_on.wait(_PATIENCE):
             yield b"event: second\n\n"
