@@ -18,7 +18,7 @@ from billing.ledger import LEDGER_FILE
 from billing.ledger_reader import LedgerError, LedgerReader
 from connecting import certificate_authority
 from demo.stand_in import StandIn
-from tests.e2e.mitmdump import ADDON, PROJECT, Mitmdump, wait_for
+from tests.e2e.mitmdump import ADDON, PROJECT, Mitmdump, free_port, wait_for
 from tests.e2e.route import Route, proxied
 from tests.e2e.test_launcher import Launch
 
@@ -212,14 +212,12 @@ def test_the_proxy_is_gone(way: Route, tmp_path: Path) -> None:
 
 
 def test_the_service_is_out_of_reach(way: Route, tmp_path: Path, stand_in: StandIn) -> None:
-    with StandIn() as other:
-        port = other.port
     with Mitmdump(
         _home(tmp_path),
         ADDON,
         REDIRECT,
         options={"confdir": str(way.proxy.confdir), "foundry_state_dir": str(tmp_path / "state")},
-        environment={"FOUNDRY_STAND_IN_PORT": str(port)},
+        environment={"FOUNDRY_STAND_IN_PORT": str(free_port())},
     ) as proxy:
         code, found = person(tmp_path, proxy).ask()
     assert code == 1
