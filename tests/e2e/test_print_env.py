@@ -22,7 +22,7 @@ from tests.e2e.actionlint import actionlint
 from tests.e2e.claude_code import NEEDS_CLIENT, client_path
 from tests.e2e.connect_proxy import ConnectProxy
 from tests.e2e.laws import messages_exchanges, verify
-from tests.e2e.mitmdump import PROJECT
+from tests.e2e.mitmdump import PROJECT, wait_for
 from tests.e2e.route import Route, route
 from tests.e2e.scripted import SOURCE, bash, make_project, read
 from tests.e2e.service import Machine
@@ -235,9 +235,10 @@ def test_the_step_of_a_workflow(machine: Machine, company: StandIn, tmp_path: Pa
         done = subprocess.run(
             ASK.split(), env={"PATH": os.environ["PATH"], **variables}, capture_output=True, timeout=60, check=False
         )
-        assert done.stdout == b"200\n", (tmp_path / "temp" / "foundry-compress.log").read_text()
+        log = tmp_path / "temp" / "foundry-compress.log"
+        assert done.stdout == b"200\n", log.read_text()
+        assert wait_for(lambda: " outcome=rewritten " in log.read_text()), log.read_text()
     assert len(company.requests) == 1
-    assert " outcome=rewritten " in (tmp_path / "temp" / "foundry-compress.log").read_text()
 
 
 def test_github_takes_the_workflow() -> None:
@@ -252,9 +253,11 @@ def test_the_line_for_a_profile_without_systemd(machine: Machine) -> None:
     with left_running(["sh", "-c", f"cd {PROJECT} && {code}"], environment, machine.home):
         waited = machine.service("status", "--port", str(machine.port), "--wait", "60")
         assert waited.returncode == 0, waited.stdout
-        before = (machine.home / "foundry-compress.log").stat().st_ino
-        subprocess.run(["sh", "-c", code], env=environment, cwd=PROJECT, timeout=SECONDS, check=True)
-        assert (machine.home / "foundry-compress.log").stat().st_ino == before
+        log = machine.home / "foundry-compress.log"
+        before = log.read_text()
+        assert before
+        subprocess.run(["sh", "-c", f"{code}\nwait"], env=environment, cwd=PROJECT, timeout=SECONDS, check=True)
+        assert log.read_text().startswith(before), "another was started, and the log begun anew"
         assert machine.service("status", "--port", str(machine.port)).returncode == 0
 
 
