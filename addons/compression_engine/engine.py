@@ -212,10 +212,11 @@ class Engine:
 
 def _beginning(prompt: Prompt, last: Span, policy: Policy, sent: tuple[bytes, ...]) -> Beginning:
     count = prompt.count - 1
+    body = memoryview(prompt.body)
     return Beginning(
         prompt.wire,
-        prompt.body[: last.start],
-        prompt.body[last.end :],
+        body[: last.start],
+        body[last.end :],
         count,
         last.end - last.start,
         prompt.digests[:count],
