@@ -253,15 +253,19 @@ class Proxy(Remembering):
 @contextmanager
 def gone(server: RedisServer) -> Iterator[None]:
     server.stop()
-    yield
-    server.start()
+    try:
+        yield
+    finally:
+        server.start()
 
 
 @contextmanager
 def frozen(server: RedisServer) -> Iterator[None]:
     server.freeze()
-    yield
-    server.thaw()
+    try:
+        yield
+    finally:
+        server.thaw()
 
 
 @contextmanager
@@ -285,8 +289,10 @@ def cut(server: RedisServer) -> Iterator[None]:
 @contextmanager
 def full(server: RedisServer) -> Iterator[None]:
     server.tell("CONFIG", "SET", "maxmemory", "1")
-    yield
-    server.tell("CONFIG", "SET", "maxmemory", "0")
+    try:
+        yield
+    finally:
+        server.tell("CONFIG", "SET", "maxmemory", "0")
 
 
 @contextmanager
@@ -294,8 +300,10 @@ def read_only(server: RedisServer) -> Iterator[None]:
     """As after a fail-over, while the name still leads to the one that was replaced."""
     server.tell("CONFIG", "SET", "replica-serve-stale-data", "yes")
     server.tell("REPLICAOF", "127.0.0.1", "1")
-    yield
-    server.tell("REPLICAOF", "NO", "ONE")
+    try:
+        yield
+    finally:
+        server.tell("REPLICAOF", "NO", "ONE")
 
 
 @contextmanager
@@ -303,9 +311,11 @@ def password_changed(server: RedisServer) -> Iterator[None]:
     server.tell("CONFIG", "SET", "requirepass", SECRET)
     server.password = SECRET
     server.tell("CLIENT", "KILL", "TYPE", "normal")
-    yield
-    server.tell("CONFIG", "SET", "requirepass", '""')
-    server.password = ""
+    try:
+        yield
+    finally:
+        server.tell("CONFIG", "SET", "requirepass", '""')
+        server.password = ""
 
 
 type Fault = Callable[[RedisServer], AbstractContextManager[None]]
