@@ -17,6 +17,7 @@ from tests.e2e.scripted import SOURCE, bash, read
 __all__ = [
     "BALANCED",
     "LIFETIME",
+    "LONG_PAUSE",
     "LOOKED",
     "OPTIONS",
     "PAUSE",
@@ -43,6 +44,8 @@ OPTIONS = {**BALANCED, "foundry_cache_ttl": f"{LIFETIME:g}"}
 
 WARM = {**BALANCED, "foundry_cache_ttl": "600"}
 """Options of a proxy to which the same conversations are warm, however slow this machine is."""
+LONG_PAUSE = 601.0
+"""Seconds after which they are cold to it as well: its clock is put forward by so much."""
 
 LOOKED = 3
 """How many turns `look_around` takes."""

@@ -16,11 +16,12 @@ from demo.answers import Answer, Refusal, bad_request, overloaded, rate_limited
 from demo.stand_in import Request, StandIn
 from tests.e2e.claude_code import NEEDS_CLIENT
 from tests.e2e.laws import Exchange, messages_exchanges, verify, verify_prefixes
-from tests.e2e.route import proxied, route
+from tests.e2e.route import AHEAD, proxied, route
 from tests.e2e.scripted import SOURCE, bash, read
 from tests.e2e.set_aside_sessions import (
     BALANCED,
     LIFETIME,
+    LONG_PAUSE,
     LOOKED,
     OPTIONS,
     PAUSE,
@@ -257,10 +258,11 @@ def test_a_session_that_outgrows_the_window_completes(tmp_path: Path, work: Path
             return Answer((SUMMARY,))
         count = next(counts)
         if count == 4:
-            return Answer((bash(f"sleep {PAUSE}; echo slept"),))
+            way.let_pass(LONG_PAUSE)
+            return Answer((bash("echo slept"),))
         return Answer((bash("base64 -w 76 /dev/urandom | head -n 250"),)) if count < 14 else Answer(("The end.",))
 
-    with route(answer, tmp_path / "route", addon=True, **OPTIONS) as way:
+    with route(answer, tmp_path / "route", addon=True, clock=AHEAD, **WARM) as way:
         run = way.client(work).run("Look at much.")
         found = messages_exchanges(way.exchanges())
 
@@ -289,12 +291,12 @@ def test_a_request_for_a_summary_sets_nothing_more_aside(tmp_path: Path, work: P
             return left.pop() if left else Answer((SUMMARY,))
         return turns(request)
 
-    with route(answer, tmp_path / "route", addon=True, **OPTIONS) as way:
+    with route(answer, tmp_path / "route", addon=True, clock=AHEAD, **WARM) as way:
         way.client(work).run("Look around.")
-        time.sleep(PAUSE)
+        way.let_pass(LONG_PAUSE)
         way.client(work).run("Go on.", "-c")
         before = len(messages_exchanges(way.exchanges()))
-        time.sleep(PAUSE)
+        way.let_pass(LONG_PAUSE)
         way.client(work).run("/compact", "-c")
         run = way.client(work).run("Go on.", "-c")
         found = messages_exchanges(way.exchanges())
