@@ -120,7 +120,7 @@ class Engine:
         if prompt.count > 1 and prompt.spans and rewrite.last_message:
             last = prompt.spans[-1]
             behind = len(prompt.body) - last.end + len(rewrite.last_message)
-            sent = (rewrite.body[: len(rewrite.body) - behind],)
+            sent = memoryview(rewrite.body)[: len(rewrite.body) - behind]
             self._beginnings.add(_beginning(prompt, last, policy, sent), instead_of=prompt.beginning)
 
     def hand_over(self, prompt: Prompt, policy: Policy, most: int, to: Callable[[Conversation], None]) -> None:
@@ -181,36 +181,34 @@ class Engine:
         if before is not None and before.policy != policy.up_to(before.count):
             self._memory.forget(before.digests[-1])  # it does not go on
             prompt.complete()
-        start, sent = (len(before.text), before.sent) if before and prompt.first else (0, ())
+        start, sent = (len(before.text), before.sent) if before and prompt.first else (0, memoryview(b""))
         splices: list[Splice] = []
         for turn, (raw, form, span) in zip(turns[prompt.first :], prompt.messages(prompt.first), strict=True):
             if turn.tokens:
                 splices += _moved(turn.splices if raw is form else turn.splices_in(raw, wire.parse), span)
-        rest = body
-        last_message = b""
-        if prompt.spans:
-            # The last message is spelt differently in the next request, so what is kept ends before it.
-            last = prompt.spans[-1]
-            settled = [one for one in splices if one.end <= last.start]
-            sent = (*sent, splice(body, settled, start, last.start))
-            rest = splice(body, splices[len(settled) :], last.start)
-            last_message = rest[: len(rest) - (len(body) - last.end)]
-            if prompt.count > 1:
-                self._beginnings.add(_beginning(prompt, last, policy, sent), instead_of=before)
-        new = b"".join((*sent, rest))
+        last = prompt.spans[-1] if prompt.spans else Span(len(body), len(body))
+        settled = [one for one in splices if one.end <= last.start]
+        rest = splice(body, splices[len(settled) :], last.start)
+        new = b"".join((sent, splice(body, settled, start, last.start), rest))
         is_rewritten = changes or new != body
+        if not is_rewritten:
+            new = body
+        if prompt.count > 1 and prompt.spans:
+            # The last message is spelt differently in the next request, so what is kept ends before it.
+            sent = memoryview(new)[: len(new) - len(rest)]
+            self._beginnings.add(_beginning(prompt, last, policy, sent), instead_of=before)
         return Rewrite(
-            new if is_rewritten else body,
+            new,
             Outcome.REWRITTEN if is_rewritten else Outcome.NOTHING_TO_DO,
             changes,
             problems,
             prompt.request.model,
             turns[-1].counts if turns else NO_RESULTS,
-            last_message,
+            rest[: len(rest) - (len(body) - last.end)],
         )
 
 
-def _beginning(prompt: Prompt, last: Span, policy: Policy, sent: tuple[bytes, ...]) -> Beginning:
+def _beginning(prompt: Prompt, last: Span, policy: Policy, sent: memoryview) -> Beginning:
     count = prompt.count - 1
     body = memoryview(prompt.body)
     return Beginning(

@@ -31,8 +31,7 @@ class Beginning:
     """What bodies of one conversation have in common: `text` up to the message `count`, and `end` behind the messages.
 
     `digests` are those of the first `count` messages; one more, of `last` bytes, stood behind them. `sent` is what
-    `text` became, in pieces, under `policy`. Views of the body that they were read in, which is not copied: each
-    megabyte would cost every turn a quarter of a millisecond.
+    `text` became under `policy`. They are views of the bodies that they stand in: copies would take as much again.
     """
 
     wire: Format
@@ -45,7 +44,7 @@ class Beginning:
     keeps: float
     request: Request
     policy: Policy
-    sent: tuple[bytes, ...]
+    sent: memoryview
 
     def fits(self, body: bytes) -> bool:
         """Whether `body` begins and ends so."""
@@ -61,8 +60,8 @@ class Beginning:
 
     @property
     def size(self) -> int:
-        """Bytes of memory."""
-        return len(self.text) + self.last + len(self.end) + sum(map(len, self.sent))
+        """Bytes of memory, those of the two bodies."""
+        return len(self.text) + len(self.sent) + 2 * (self.last + len(self.end))
 
 
 class Beginnings:
