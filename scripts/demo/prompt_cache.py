@@ -24,7 +24,7 @@ _MINUTES_5, _HOUR = 300.0, 3600.0
 class PromptCache:
     """Shared by all who ask; `lifetime` in seconds instead of what requests ask for."""
 
-    def __init__(self, lifetime: float | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, lifetime: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._lifetime = lifetime
         self._clock = clock
         self._forgotten_at: dict[bytes, float] = {}

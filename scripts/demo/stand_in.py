@@ -8,6 +8,7 @@ for whoever started it to ask `GET /stand-in/requests`: JSON, bodies in base64.
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import json
 import socket
@@ -203,16 +204,24 @@ class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: a client that goes away or refuses the certificate is an ordinary event here."""
 
+    def keep(self, connection: socket.socket) -> None:
+        """Remember a connection, to end it with the server; if that has begun, end it now."""
+        self.open.add(connection)
+        if self.stopping.is_set():
+            _end(connection)
+
     def stop(self) -> None:
         self.stopping.set()
         self.shutdown()
         for connection in list(self.open):
-            try:
-                # Not SSLSocket.shutdown, which takes the TLS state away from the thread that is reading.
-                socket.socket.shutdown(connection, socket.SHUT_RDWR)
-            except OSError:
-                continue  # gone already
+            _end(connection)
         self.server_close()
+
+
+def _end(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # gone already
+        # Not SSLSocket.shutdown, which takes the TLS state away from the thread that is reading.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -222,13 +231,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         self.request.settimeout(_SILENCE)
-        self.server.open.add(self.request)
+        self.server.keep(self.request)
         if self.request.recv(1, socket.MSG_PEEK) == _TLS_HANDSHAKE:
             plain = self.request
-            self.request = self.server.tls.wrap_socket(plain, server_side=True)
+            self.request = self.server.tls.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
             self.server.open.discard(plain)
-            self.server.open.add(self.request)
+            self.server.keep(self.request)
         super().setup()
+
+    def handle(self) -> None:
+        if isinstance(self.request, ssl.SSLSocket):
+            self.request.do_handshake()
+        super().handle()
 
     def finish(self) -> None:
         self.server.open.discard(self.request)

@@ -274,6 +274,18 @@ def test_the_end_does_not_wait_for_a_stream_or_an_idle_client() -> None:
     streaming.close()
 
 
+def test_the_end_does_not_wait_for_a_hand_that_is_not_shaken() -> None:
+    before = set(threading.enumerate())
+    with StandIn([]) as stand_in, socket.create_connection(("127.0.0.1", stand_in.port), SECONDS) as halfway:
+        halfway.sendall(b"\x16\x03\x01")
+        while not any(isinstance(one, ssl.SSLSocket) for one in list(stand_in._server.open)):
+            time.sleep(0.01)
+        started = time.monotonic()
+        stand_in._server.stop()
+        assert time.monotonic() - started < 100  # as above
+    assert set(threading.enumerate()) <= before
+
+
 def test_a_client_that_does_not_trust_it_does_no_harm() -> None:
     with StandIn([Answer(("hello",))]) as stand_in:
         stranger = ssl.create_default_context()
