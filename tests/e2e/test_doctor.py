@@ -115,9 +115,9 @@ def test_offline_sends_nothing(way: Route, tmp_path: Path) -> None:
     assert way.stand_in.requests == []
 
 
-def noted(directory: Path) -> list[Entry]:
-    """What stands in the ledger so far."""
-    file = directory / "state" / LEDGER_FILE
+def noted(state: Path) -> list[Entry]:
+    """What stands so far in the ledger in this folder."""
+    file = state / LEDGER_FILE
     if not file.exists():
         return []
     try:
@@ -141,12 +141,12 @@ def send(route: Route) -> None:
 def test_the_last_hour(way: Route, tmp_path: Path) -> None:
     somebody = person(tmp_path, way.proxy)
     somebody.ask()
-    assert wait_for(lambda: len(noted(tmp_path)) == 1)
+    assert wait_for(lambda: len(noted(tmp_path / "state")) == 1)
     _, found = somebody.ask("--offline")
     assert found["last hour"]["verdict"] == "skipped"
     assert found["last hour"]["detail"] == "no request came through the proxy"
     send(way)
-    assert wait_for(lambda: len(noted(tmp_path)) == 2)
+    assert wait_for(lambda: len(noted(tmp_path / "state")) == 2)
     _, found = somebody.ask("--offline")
     assert found["last hour"]["verdict"] == "ok"
     assert found["last hour"]["detail"].startswith("1 request, 1 made smaller by ")
@@ -155,7 +155,7 @@ def test_the_last_hour(way: Route, tmp_path: Path) -> None:
 def test_the_last_hour_was_only_observed(stand_in: StandIn, tmp_path: Path) -> None:
     with proxied(stand_in, tmp_path, foundry_mode="observe") as observing:
         send(observing)
-        assert wait_for(lambda: len(noted(tmp_path)) == 1)
+        assert wait_for(lambda: len(noted(tmp_path / "state")) == 1)
         code, found = person(tmp_path, observing.proxy).ask("--offline")
     assert code == 0
     assert found["proxy"]["verdict"] == "warning"

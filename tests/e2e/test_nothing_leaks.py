@@ -30,9 +30,10 @@ from demo.stand_in import Request, Script, StandIn
 from tests.e2e.claude_code import NEEDS_CLIENT, ClaudeCode
 from tests.e2e.client import Tunnel, exchange, request
 from tests.e2e.conftest import FOUNDRY_HOST, HARNESS
-from tests.e2e.mitmdump import ADDON, PROJECT, Mitmdump, free_port
+from tests.e2e.mitmdump import ADDON, PROJECT, Mitmdump, free_port, wait_for
 from tests.e2e.recording_origin import RecordingOrigin
 from tests.e2e.scripted import bash, read
+from tests.e2e.test_doctor import noted
 from tests.e2e.traces import traces
 
 pytestmark = pytest.mark.e2e
@@ -54,8 +55,8 @@ REFUSAL = "plantedrefusalkumquat"
 STUB = "request said: secret"  # of harness/engine_stub.py
 WORDS = (KEY, TOKEN, SYSTEM, QUESTION, FILE, OUTPUT, COMMAND, NAME, ANSWER, REFUSAL, STUB)
 
-OPTIONS = {"foundry_cache_ttl": "0", "foundry_recent_tokens": "100"}
-"""Of a proxy that sets aside whatever is not the newest, at once."""
+OPTIONS = {"foundry_cache_ttl": "0", "foundry_recent_tokens": "100", "foundry_budget_ms": "20000"}
+"""Of a proxy that sets aside whatever is not the newest, at once, and gives nothing up that takes it long."""
 
 SOURCE = "\n".join(f"def {FILE}_{number}(a):\n    return {FILE} * {number}" for number in range(120))
 NUMBERED = "\n".join(f"{number}\t{line}" for number, line in enumerate(SOURCE.split("\n"), 1))
@@ -90,6 +91,8 @@ class Watched:
             self._keep(f"page-{path.replace('/', '_')}", text)
         assert "traceback" not in self.proxy.log().lower()
         if by_others:
+            # What is not written within two seconds of the end is given up.
+            assert wait_for(lambda: noted(self.folder / "state"))
             where = ("--proxy", self.proxy.url, "--offline", "--confdir", str(self.proxy.confdir), *state)
             self._run("doctor_checks", *where)
             self._run("doctor_checks", *where, "--json")
