@@ -26,6 +26,8 @@ TRUST = ("NODE_EXTRA_CA_CERTS", "SSL_CERT", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDL
 # Nobody waits for so long but where something hangs, or the machine has much else to do.
 _START_SECONDS = 120.0
 _STOP_SECONDS = 60.0
+# Nor is a request to go out as it is because the proxy was stopped for a while.
+_BUDGET_MS = "20000"
 _NOT_INHERITED = ("ANTHROPIC", "CLAUDE", "FOUNDRY_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
@@ -66,6 +68,8 @@ class Mitmdump:
         self.confdir = Path(given_confdir) if given_confdir else home / "ca"
         self.scripts = scripts or (ADDON,)
         given: dict[str, str | None] = {"confdir": str(self.confdir), "listen_host": "127.0.0.1"}
+        if ADDON.name in {script.name for script in self.scripts}:
+            given["foundry_budget_ms"] = _BUDGET_MS
         given |= {"listen_port": str(self.port), **(options or {})}
         self._command = [
             str(Path(sys.executable).with_name(program)),
