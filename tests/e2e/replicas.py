@@ -27,9 +27,12 @@ _PATH = "/anthropic/v1/messages"
 
 @contextmanager
 def replicas(
-    directory: Path, origin: RecordingOrigin, count: int, options: dict[str, str]
+    directory: Path, origin: RecordingOrigin, count: int, options: dict[str, str], *before: Path
 ) -> Iterator[tuple[list[Mitmdump], ExitStack]]:
-    """So many proxies on ports of their own, with one authority; each remembers in a folder of its own, unless told."""
+    """So many proxies on ports of their own, with one authority and the scripts `before` the addon.
+
+    Each remembers in a folder of its own, unless told.
+    """
     with ExitStack() as stack:
         made = []
         for number in range(count):
@@ -38,7 +41,7 @@ def replicas(
             shared = {"confdir": str(directory / "ca"), "foundry_state_dir": str(home / "state")}
             proxy = Mitmdump(
                 home,
-                *(ADDON, HARNESS / "names_itself.py", HARNESS / "to_origin.py"),
+                *(*before, ADDON, HARNESS / "names_itself.py", HARNESS / "to_origin.py"),
                 options=origin.options | shared | options,
                 environment={**origin.environment, "REPLICA": str(number)},
             )

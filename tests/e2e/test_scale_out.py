@@ -16,6 +16,7 @@ import pytest
 from connecting.listening import is_loopback
 from tests.conversations.redis_server import NEEDS_REDIS, RedisServer
 from tests.e2e.client import plain
+from tests.e2e.conftest import HARNESS
 from tests.e2e.laws import STUB, Exchange, verify, verify_prefixes
 from tests.e2e.mitmdump import Mitmdump, free_port
 from tests.e2e.nginx import NEEDS_NGINX, nginx
@@ -75,7 +76,7 @@ def behind_nginx(
 ) -> Iterator[tuple[list[Mitmdump], ExitStack, Clients]]:
     """Proxies with these `options` behind nginx, which is told what the docs tell it."""
     with (
-        replicas(directory, origin, REPLICAS, options) as (proxies, stack),
+        replicas(directory, origin, REPLICAS, options, HARNESS / "patient.py") as (proxies, stack),
         ThreadPoolExecutor(CLIENTS) as threads,
     ):
         port = free_port()  # which is free for a minute only: it may take longer until all of those are there
