@@ -97,8 +97,9 @@ class SQLiteStore:
 
     def state(self) -> object:
         """Something that is another whenever anybody else has written to the file."""
-        version = self._open().execute("PRAGMA data_version").fetchone()[0]
-        return self._file, version
+        connection = self._open()
+        # What a connection counts says nothing of what was written before it was opened, to this file or another one.
+        return connection, connection.execute("PRAGMA data_version").fetchone()[0]
 
     def save(self, branch: Branch, digests: Sequence[bytes], known: int = 0) -> bool:
         """See `Store`."""

@@ -208,6 +208,19 @@ def test_memory_that_is_behind_is_not_believed(path: Path, clock: Clock, proxy: 
     other.store.close()
 
 
+def test_nor_is_it_where_others_wrote_while_the_file_was_closed(path: Path, clock: Clock, proxy: Proxy) -> None:
+    """What a connection says of others' changes counts for this connection only."""
+    proxy.store.save(FIRST, digests(3))
+    assert proxy.known() == Found(FIRST, 3)
+    proxy.store.save(SECOND, digests(5), 3)
+    assert proxy.known() == Found(SECOND, 5)
+    proxy.file.close()
+    other = Proxy(path, clock)
+    assert other.store.save(THIRD, digests(7), 5)
+    other.store.close()
+    assert proxy.known() == Found(THIRD, 7)
+
+
 def test_without_a_file_there_is_memory(clock: Clock) -> None:
     store = FailsafeStore(None, pytest.fail, clock)
     assert store.save(FIRST, digests(3))

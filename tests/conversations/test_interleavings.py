@@ -150,3 +150,17 @@ def test_an_hour_that_another_proxy_was_asked_for_counts_though_the_clock_went_b
         *((waits_little, 9, 9, 7), (waits_long, 4, 8, 2), (asks, 9, 7, 7), (reads_back, 7, 2, 5)),
     ]
     play(World(tmp_path / "state" / "conversations.sqlite3"), 4, steps)
+
+
+def test_a_file_made_anew_is_not_taken_for_the_one_that_was_lost(tmp_path: Path) -> None:
+    """Found by drawing: it may have the number of the one before, and whoever opens it counts from the same."""
+    steps: list[tuple[Any, ...]] = [
+        *((works, 0, 0, 0), (works, 0, 0, 0), (works, 0, 0, 0), (forks, 0, 0, 0), (works, 0, 0, 0)),
+        *((waits_long, 0, 0, 11), (works, 0, 11, 0), (works, 0, 0, 0), (works, 0, 0, 0), (works, 0, 0, 0)),
+        *((switches, 0, 0, 1), (loses_the_file, 0, 0, 0), (works, 0, 0, 0), (waits_long, 11, 0, 0)),
+        *((takes_another_model, 0, 0, 3), (begins, 0, 0, 0), (asks, 7, 11, 0), (works, 0, 0, 0), (asks, 0, 0, 0)),
+        *((asks_for_an_hour, 0, 0, 0), (works, 10, 0, 0), (loses_the_file, 0, 0, 0), (works, 10, 0, 6)),
+        *((works, 0, 0, 0), (goes_past, 11, 10, 1), (works, 4, 11, 7)),
+    ]
+    for time in range(5):
+        play(World(tmp_path / str(time) / "conversations.sqlite3"), 0, steps)
