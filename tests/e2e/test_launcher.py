@@ -73,6 +73,7 @@ class Launch:
             "TMPDIR": str(self.root / "tmp"),
             "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "FOUNDRY_COMPRESS_CONFDIR": str(self.root / "certs"),
+            "FOUNDRY_COMPRESS_BUDGET_MS": "20000",  # nothing goes out as it is because the proxy was stopped
             **self.variables,
         }
 

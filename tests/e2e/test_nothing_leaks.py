@@ -55,8 +55,8 @@ REFUSAL = "plantedrefusalkumquat"
 STUB = "request said: secret"  # of harness/engine_stub.py
 WORDS = (KEY, TOKEN, SYSTEM, QUESTION, FILE, OUTPUT, COMMAND, NAME, ANSWER, REFUSAL, STUB)
 
-OPTIONS = {"foundry_cache_ttl": "0", "foundry_recent_tokens": "100", "foundry_budget_ms": "20000"}
-"""Of a proxy that sets aside whatever is not the newest, at once, and gives nothing up that takes it long."""
+OPTIONS = {"foundry_cache_ttl": "0", "foundry_recent_tokens": "100"}
+"""Of a proxy that sets aside whatever is not the newest, at once."""
 
 SOURCE = "\n".join(f"def {FILE}_{number}(a):\n    return {FILE} * {number}" for number in range(120))
 NUMBERED = "\n".join(f"{number}\t{line}" for number, line in enumerate(SOURCE.split("\n"), 1))
