@@ -57,12 +57,17 @@ class RecordingOrigin:
         self.answer: Callable[[Received, Callable[[bytes], None]], None] = _answer_ok
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # Whoever still waits at a number that was closed gets the connections of the next to whom it is given.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join(_SECONDS)
         self._listener.close()
 
     @property
