@@ -75,9 +75,10 @@ class FailsafeStore:
         if False in saved:
             return False
         (self._missed.discard if saved else self._missed.add)(cache)
-        (self._current.add if saved else self._current.discard)(branch.id)
         found = self._memory.find(digests, branch.head, lambda one: one.cache.id == cache)
         is_newest = self._memory.save(branch, digests, min(known, found.known - 1 if found else 0))
+        # Memory may know of more than what is shared, which was lost meanwhile: then the two do not say the same.
+        (self._current.add if saved and is_newest else self._current.discard)(branch.id)
         self._forget_given_up()
         return is_newest
 

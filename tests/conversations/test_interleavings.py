@@ -164,3 +164,12 @@ def test_a_file_made_anew_is_not_taken_for_the_one_that_was_lost(tmp_path: Path)
     ]
     for time in range(5):
         play(World(tmp_path / str(time) / "conversations.sqlite3"), 0, steps)
+
+
+def test_a_proxy_that_knew_more_than_the_file_that_was_lost_goes_on_from_the_new_one(tmp_path: Path) -> None:
+    """Found by drawing: it had written to the new file, and believed its memory, which had refused the same."""
+    steps: list[tuple[Any, ...]] = [
+        *((works, 0, 0, 0), (works, 0, 1, 0), (works, 0, 0, 1)),
+        *((loses_the_file, 0, 0, 0), (works, 0, 1, 0), (works, 0, 0, 0)),
+    ]
+    play(World(tmp_path / "state" / "conversations.sqlite3"), 0, steps)
