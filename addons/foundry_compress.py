@@ -277,7 +277,8 @@ class FoundryCompress:
 
     async def _foundry_request(self, flow: http.HTTPFlow) -> None:
         host = _host(flow)
-        if flow.request.method != "POST" or self._rewriter is None or self._bookkeeper is None or not self._looks_in:
+        rewriter, bookkeeper = self._rewriter, self._bookkeeper  # while a request waits, the addon may be let go
+        if flow.request.method != "POST" or rewriter is None or bookkeeper is None or not self._looks_in:
             return
         if not self._in_scope(host):
             return
@@ -293,13 +294,13 @@ class FoundryCompress:
             self._notices.signed_body(host, covered_by)
             treatment = Treatment(SIGNED)
         else:
-            treatment, sent = await self._rewriter.treat(flow.request, endpoint, session_of(flow.request))
+            treatment, sent = await rewriter.treat(flow.request, endpoint, session_of(flow.request))
             self._unsettled[flow] = sent
         try:
-            pending = self._bookkeeper.note(
+            pending = bookkeeper.note(
                 flow.request, host, endpoint, mode=self._mode, treatment=treatment, started=started
             )
-            self._unended[flow] = (self._bookkeeper, pending)
+            self._unended[flow] = (bookkeeper, pending)
             if self._web_view.is_on(ctx.master):
                 self._web_view.treated(flow, treatment, pending.added_ms)
         finally:  # whatever fails here: it is remembered that this goes out

@@ -107,13 +107,20 @@ class EngineWorker:
             decide(self._engine.read(body, wire_format))
 
     async def _beside(self, body: bytes, wire_format: WireFormat, decide: Decider) -> Rewrite | EngineFailure:
-        """As `rewrite`, without the event loop."""
+        """As `rewrite`, without the event loop.
+
+        Where this is closed meanwhile, since the addon is loaded anew, it is done on the loop after all, if a prompt
+        cache could break: that is worth a moment for all.
+        """
         ends = time.monotonic() + self.budget
 
         def goes_on() -> bool:
             return time.monotonic() < ends or not decide.may_go_raw()
 
-        decided = await self._deciding.run(partial(self._decided, body, wire_format, decide))
+        decide_now = partial(self._decided, body, wire_format, decide)
+        decided = await self._deciding.run(decide_now)
+        if decided == CLOSED and not decide.may_go_raw():
+            decided = caught(decide_now)
         if not isinstance(decided, _Decided):
             return decided
         prompt, policy, process = decided
@@ -129,7 +136,7 @@ class EngineWorker:
         write = partial(self._engine.write, prompt, policy, goes_on)
         written = await self._writing.run(write, ends - time.monotonic(), lambda: None if goes_on() else stopped)
         if written == CLOSED and not decide.may_go_raw():
-            return caught(write)  # the addon is loaded anew: a moment for all is better than a lost prompt cache
+            return caught(write)
         return written
 
     def _decided(self, body: bytes, wire_format: WireFormat, decide: Decider) -> Rewrite | _Decided:

@@ -213,8 +213,10 @@ def test_settings_change_and_the_script_is_loaded_again_while_requests_come(plac
         ):
             place.order(line)
             assert goes_on()
+        place.order("disk=0.25")  # so that many wait to be decided about
         (addons / ADDON.name).touch()
         assert wait_for(lambda: proxy.log().count("Loading script") > 3, 60)
+        place.order("disk=0")
         assert goes_on()
         broken = breaks(list(place.origin.received))
         for folder in (place.directory / "elsewhere", place.state):  # what is remembered stays behind: caches break

@@ -13,7 +13,7 @@ from mitmproxy.exceptions import OptionsError
 from compression_engine import Engine, Outcome, Policy, Prompt, Rewrite, WireFormat
 from rewriting import engine_worker
 from rewriting.engine_threads import BUSY, CLOSED, EngineFailure
-from rewriting.engine_worker import _WRITING, QUICK_BYTES, EngineWorker
+from rewriting.engine_worker import _DECIDING, _WRITING, QUICK_BYTES, EngineWorker
 from tests.compression_engine.bodies import READ, body, numbered, source_lines, turns
 from tests.e2e.mitmdump import wait_for
 
@@ -58,6 +58,23 @@ class Decider:
     def went_raw(self) -> bool:
         self.noted += 1
         return bool(self.threads)
+
+
+@dataclass
+class HeldDecider(Decider):
+    """One that decides when `event` is set, and knows only then whether a request may go out as it is."""
+
+    event: threading.Event = field(default_factory=threading.Event)
+    decided: bool = False
+
+    def __call__(self, prompt: Prompt) -> Policy:
+        policy = super().__call__(prompt)
+        assert self.event.wait(LONG)
+        self.decided = True
+        return policy
+
+    def may_go_raw(self) -> bool:
+        return self.decided and super().may_go_raw()
 
 
 type _Act = Callable[[str, Callable[[], bool]], None]
@@ -320,6 +337,26 @@ async def test_requests_that_wait_when_it_is_closed_go_on_as_they_are(*, may_go_
         held.event.set()
         results = await asyncio.gather(*tasks)
     assert results.count(CLOSED) == (2 if may_go_raw else 0)
+
+
+@pytest.mark.parametrize("may_go_raw", [True, False])
+async def test_requests_that_wait_to_be_decided_about_when_it_is_closed_are_decided_about(*, may_go_raw: bool) -> None:
+    """Else one of them could break a prompt cache: nobody knows yet."""
+    free = threading.Event()
+    requests = [(_saying(f"{at}"), HeldDecider(raw=may_go_raw, event=free)) for at in range(_DECIDING + 2)]
+    bodies = [raw for raw, _ in requests]
+    async with _worker(_nothing) as worker:
+        tasks = [asyncio.create_task(worker.rewrite(raw, FORMAT, held)) for raw, held in requests]
+        assert await asyncio.to_thread(
+            wait_for, lambda: sum(len(held.threads) for _, held in requests) == _DECIDING, LONG
+        )
+        assert await asyncio.to_thread(wait_for, lambda: worker._deciding._pool._work_queue.qsize() == 2, LONG)
+        worker.close()
+        free.set()
+        results = await asyncio.gather(*tasks)
+    assert all(held.decided for _, held in requests)
+    # Where it turns out that nothing breaks, they need not be written.
+    assert results == ([CLOSED] * len(bodies) if may_go_raw else [Engine().rewrite(raw, FORMAT) for raw in bodies])
 
 
 async def test_what_is_written_down_is_written_in_order() -> None:
