@@ -6,7 +6,7 @@ locked, full or corrupt costs savings and no request.
 """
 
 from conversations.conversations import Conversations, Decision, Sent, Standing
-from conversations.failsafe_store import FailsafeStore
+from conversations.failsafe_store import FailsafeStore, SharedStore
 from conversations.memory_store import MemoryStore
 from conversations.plan import LONG_WINDOW, Rewriting, Terms
 from conversations.redis_store import RedisStore
@@ -22,6 +22,7 @@ __all__ = [
     "Rewriting",
     "SQLiteStore",
     "Sent",
+    "SharedStore",
     "Standing",
     "Terms",
 ]

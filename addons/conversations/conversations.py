@@ -135,6 +135,11 @@ class Conversations:
                 if self._store.save(branch, prompt.digests[: found.known], found.known):
                     return
 
+    def between_requests(self, act: Callable[[], None]) -> None:
+        """Do something to the store while no request uses it."""
+        with self._lock:
+            act()
+
     def close(self) -> None:
         """Let go of the store."""
         with self._lock:

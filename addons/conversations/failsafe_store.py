@@ -51,7 +51,7 @@ class FailsafeStore:
         self._current: set[str] = set()  # branches that nobody else can have written since
         self._missed: set[str] = set()  # caches of which it does not know everything
         self._rest = _LEAST_REST  # for a server, the next time
-        self._rests_until = {_Use.READ: 0.0, _Use.WRITE: 0.0}
+        self._rests_until = dict.fromkeys(_Use, 0.0)
 
     @property
     def is_near(self) -> bool:
@@ -104,6 +104,17 @@ class FailsafeStore:
         """See `Store`."""
         self._memory.settle(cache_id, asked_at, answered=answered)
         list(self._with_shared(_Use.WRITE, lambda shared: shared.settle(cache_id, asked_at, answered=answered)))
+
+    def move(self, shared: SharedStore) -> None:
+        """Share something else from now on; what memory knows goes there when it is written next."""
+        if self._shared is not None:
+            self._shared.close()
+        self._shared = shared
+        self._state = None
+        self._current.clear()
+        self._missed.update(self._memory.caches)
+        self._rest = _LEAST_REST
+        self._rests_until = dict.fromkeys(_Use, 0.0)
 
     def close(self) -> None:
         """Let go of what is open."""

@@ -21,6 +21,7 @@ from conversations import (
     RedisStore,
     Rewriting,
     Sent,
+    SharedStore,
     SQLiteStore,
     Terms,
     steady_clock,
@@ -58,11 +59,11 @@ class RequestRewriter:
     """What the requests of one process share. `clock`, for tests: seconds since 1970."""
 
     def __init__(self, settings: Settings, notices: Notices, clock: Callable[[], float] = steady_clock.now) -> None:
-        self._clock = clock
         self._settings = settings
         self._notices = notices
         self._engine = self._new_engine()
-        self._conversations = self._new_conversations()
+        self._store = FailsafeStore(self._shared_store(), self._state_unusable)
+        self._conversations = Conversations(self._store, clock)
         self._answered: dict[str, Sent] = {}  # by prompt cache: the last request that was answered
         self._longer: frozenset[str] = frozenset()  # deployments of Claude that have read more than the least window
         # What would have become of those that are only looked at.
@@ -77,8 +78,7 @@ class RequestRewriter:
             self._engine = self._new_engine()
             self.start()
         if (settings.state_dir, settings.state_url) != (before.state_dir, before.state_url):
-            self._conversations.close()
-            self._conversations = self._new_conversations()
+            self._conversations.between_requests(lambda: self._store.move(self._shared_store()))
 
     def start(self) -> None:
         """Start what takes a moment, so that no request waits for it."""
@@ -143,11 +143,12 @@ class RequestRewriter:
         # The process has conversations that are too large for the proxy, others only until they are handed over.
         return EngineWorker(engine, self._settings.budget, process=EngineProcess(2 * share, engine.adopt))
 
-    def _new_conversations(self) -> Conversations:
-        folder, url = self._settings.state_dir, self._settings.state_url
-        shared = SQLiteStore(folder / STATE_FILE) if url is None else RedisStore(url)
-        store = FailsafeStore(shared, lambda reason: self._notices.state_unusable(url or folder, reason))
-        return Conversations(store, self._clock)
+    def _shared_store(self) -> SharedStore:
+        url = self._settings.state_url
+        return SQLiteStore(self._settings.state_dir / STATE_FILE) if url is None else RedisStore(url)
+
+    def _state_unusable(self, reason: str) -> None:
+        self._notices.state_unusable(self._settings.state_url or self._settings.state_dir, reason)
 
 
 def _windows(request: Request, endpoint: Endpoint) -> tuple[int, int]:

@@ -87,6 +87,27 @@ async def test_what_is_remembered_outlives_the_process(
     assert texts(after.body)[:4] == texts(before.body)
 
 
+async def test_it_goes_on_in_another_folder_with_what_it_knows(
+    rewriter: RequestRewriter, settings: Settings, clock: Clock, tmp_path: Path
+) -> None:
+    await _treated(rewriter, _session(3))
+    clock.now += 2 * _LIFETIME
+    before = await _treated(rewriter, _session(4))
+    moved = replace(settings, state_dir=tmp_path / "elsewhere")
+    rewriter.apply(moved)
+    after = await _treated(rewriter, _session(5))
+    again = RequestRewriter(moved, Notices(), clock)
+    try:
+        there = await _treated(again, _session(6))
+    finally:
+        again.close()
+    assert before.body is not None
+    assert before.set_aside == 3
+    for later in (after, there):
+        assert later.body is not None
+        assert texts(later.body)[:4] == texts(before.body)
+
+
 async def test_another_mode_waits_until_the_cache_is_cold(
     rewriter: RequestRewriter, settings: Settings, clock: Clock
 ) -> None:
