@@ -51,6 +51,7 @@ class Endpoint(StrEnum):
     CHAT_COMPLETIONS = "chat_completions"
     RESPONSES = "responses"
     INPUT_TOKENS = "input_tokens"  # of a Response
+    COMPACT = "compact"  # a summary of what Responses said
 
     @property
     def wire_format(self) -> WireFormat:
@@ -62,6 +63,11 @@ class Endpoint(StrEnum):
         """Whether a model reads the request. Others only have its tokens counted, which costs nothing."""
         return self not in (Endpoint.COUNT_TOKENS, Endpoint.INPUT_TOKENS)
 
+    @property
+    def is_summary(self) -> bool:
+        """Whether it asks for what will take the place of the conversation."""
+        return self is Endpoint.COMPACT
+
 
 _WIRE_FORMATS = {
     Endpoint.MESSAGES: WireFormat.ANTHROPIC_MESSAGES,
@@ -69,6 +75,7 @@ _WIRE_FORMATS = {
     Endpoint.CHAT_COMPLETIONS: WireFormat.CHAT_COMPLETIONS,
     Endpoint.RESPONSES: WireFormat.RESPONSES,
     Endpoint.INPUT_TOKENS: WireFormat.RESPONSES,
+    Endpoint.COMPACT: WireFormat.RESPONSES,
 }
 
 NAMED_HOSTS = "host names or URLs with one, without wildcards (addresses cannot be certified)"
@@ -87,6 +94,7 @@ _RESOURCE_PATHS: tuple[tuple[str, Endpoint], ...] = (
     (r"/models/chat/completions", Endpoint.CHAT_COMPLETIONS),
     (r"/openai(?:/v1)?/responses", Endpoint.RESPONSES),
     (r"/openai(?:/v1)?/responses/input_tokens", Endpoint.INPUT_TOKENS),
+    (r"/openai(?:/v1)?/responses/compact", Endpoint.COMPACT),
 )
 
 # The endpoint of a project, which stands before the resource's own paths (`AIProjectClient.get_openai_client` of
@@ -121,6 +129,7 @@ _OPENAI_PATHS = (
     (r"/chat/completions", Endpoint.CHAT_COMPLETIONS),
     (r"/responses", Endpoint.RESPONSES),
     (r"/responses/input_tokens", Endpoint.INPUT_TOKENS),
+    (r"/responses/compact", Endpoint.COMPACT),
 )
 
 # A gateway may stand at any path, whoever is behind it: what clients append to its base URL is enough.
@@ -140,7 +149,7 @@ _BESIDE = (
 )
 _BESIDE_PATH = re.compile(rf"(?:/.*)?/(?:{'|'.join(_BESIDE)})(?:/.*)?")
 _LIKE_AN_ENDPOINT = re.compile(
-    r"(?:/.*)?/(?:(?:anthropic|v[0-9]+)/messages(?:/count_tokens)?|chat/completions|responses(?:/input_tokens)?)/?"
+    r"(?:/.*)?/(?:(?:anthropic|v[0-9]+)/messages(?:/count_tokens)?|chat/completions|responses(?:/(?:input_tokens|compact))?)/?"
 )
 
 type _Table = tuple[tuple[re.Pattern[str], Endpoint], ...]

@@ -117,6 +117,8 @@ def test_extra_hosts_match_exactly() -> None:
         ("/openai/responses/input_tokens?api-version=1", Endpoint.INPUT_TOKENS),
         ("/openai/v1/responses/input_tokens", Endpoint.INPUT_TOKENS),
         ("/api/projects/p/openai/v1/responses/input_tokens", Endpoint.INPUT_TOKENS),
+        ("/openai/v1/responses/compact", Endpoint.COMPACT),
+        ("/openai/responses/compact?api-version=1", Endpoint.COMPACT),
         ("/api/projects/p/openai/v1/responses", Endpoint.RESPONSES),
         ("/api/projects/p/openai/responses?api-version=1", Endpoint.RESPONSES),
         ("/api/projects/p/openai/v1/chat/completions", Endpoint.CHAT_COMPLETIONS),
@@ -176,6 +178,7 @@ def test_paths_of_foundry(path: str, expected: Endpoint | None) -> None:
         ("/responses", Endpoint.RESPONSES),
         ("/v1/responses/input_tokens", Endpoint.INPUT_TOKENS),
         ("/responses/input_tokens", Endpoint.INPUT_TOKENS),
+        ("/v1/responses/compact", Endpoint.COMPACT),
         ("/v1/responses/resp_1", None),
         ("/v1/responses/resp_1/cancel", None),
         ("/v1/completions", None),
@@ -240,7 +243,6 @@ def test_paths_of_other_providers(provider: str, host: str, path: str, expected:
         ("/openai/v1/vector_stores/vs_1/files", True),
         ("/openai/v1/models", True),
         ("/openai/v1/responses/resp_1/cancel", True),
-        ("/openai/v1/responses/compact", True),
         ("/openai/v1/threads/thread_1/messages", True),
         ("/models/embeddings?api-version=1", True),
         ("/anthropic/v1/messages/batches", True),
@@ -262,6 +264,7 @@ def test_paths_of_other_providers(provider: str, host: str, path: str, expected:
         ("/openai/chat/completions", False),
         ("/openai/v2/responses?api-version=1", False),
         ("/openai/v2/responses/input_tokens", False),
+        ("/openai/v2/responses/compact", False),
         ("/api/projects/p/new/openai/v1/responses", False),
     ],
 )
@@ -325,6 +328,7 @@ def test_wire_formats() -> None:
         Endpoint.COUNT_TOKENS: WireFormat.ANTHROPIC_MESSAGES,
         Endpoint.CHAT_COMPLETIONS: WireFormat.CHAT_COMPLETIONS,
         Endpoint.RESPONSES: WireFormat.RESPONSES,
+        Endpoint.COMPACT: WireFormat.RESPONSES,
         Endpoint.INPUT_TOKENS: WireFormat.RESPONSES,
     }
 

@@ -195,6 +195,12 @@ def _name(value: object) -> str:
 _RESPONSE_BEGINS = "response.created"
 _RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed")
 
+_RESPONSES = Answer(
+    tuple(kind.encode() for kind in (_RESPONSE_BEGINS, *_RESPONSE_ENDS)),
+    _responses_event,
+    _responses_document,
+)
+
 ANSWERS: dict[str, Answer] = {
     "messages": Answer(
         (b'"message_start"', b'"message_delta"', b'"message_stop"'),
@@ -206,10 +212,7 @@ ANSWERS: dict[str, Answer] = {
         _completions_event,
         _completions_document,
     ),
-    "responses": Answer(
-        tuple(kind.encode() for kind in (_RESPONSE_BEGINS, *_RESPONSE_ENDS)),
-        _responses_event,
-        _responses_document,
-    ),
+    "responses": _RESPONSES,
+    "compact": _RESPONSES,
 }
 """By the value of `host_rules.Endpoint`."""

@@ -18,7 +18,7 @@ __all__ = ["LIST_PRICES", "WITHOUT_WRITES", "Price", "PriceError", "Prices", "Ra
 
 LIST_PRICES = Path(__file__).with_name("prices.toml")
 
-WITHOUT_WRITES = frozenset({"chat_completions", "responses"})
+WITHOUT_WRITES = frozenset({"chat_completions", "responses", "compact"})
 """The endpoints (`host_rules.Endpoint`) whose answers do not tell what was written to the prompt cache."""
 
 _MILLION = 1e6

@@ -115,6 +115,7 @@ ANSWERS: dict[str, Wire] = {
         _OPENAI,
     ),
     "responses": Wire("responses", _JSON, json.dumps(_RESPONSE).encode(), _OPENAI),
+    "compaction": Wire("compact", _JSON, json.dumps(_RESPONSE | {"object": "response.compaction"}).encode(), _OPENAI),
 }
 
 

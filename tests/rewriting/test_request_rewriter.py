@@ -158,6 +158,23 @@ async def test_what_is_set_aside_is_when_it_is_counted_too(rewriter: RequestRewr
     assert (await rewriter.treat(counted, Endpoint.RESPONSES))[0].set_aside == 0, "this one is stored"
 
 
+async def test_a_compaction_goes_out_as_its_conversation_did(rewriter: RequestRewriter, clock: Clock) -> None:
+    """It cannot say that it is not stored, and nobody goes on from it."""
+    for readings in (2, 3, 4):
+        clock.now += 2 * _LIFETIME
+        raw = body_in(RESPONSES, _session(readings), ("read_file",), store=False)
+        treated, sent = await rewriter.treat(tutils.treq(content=raw), Endpoint.RESPONSES)
+        rewriter.settle(sent, answered=True)
+    asked = tutils.treq(content=raw.replace(b',"store":false', b""))
+    warm, _ = await rewriter.treat(asked, Endpoint.COMPACT)
+    clock.now += 2 * _LIFETIME
+    cold, _ = await rewriter.treat(asked, Endpoint.COMPACT)
+    for compaction in (warm, cold):
+        assert compaction.set_aside == treated.set_aside == 3, "what is in view stays so"
+        assert compaction.body is not None
+        assert compaction.body == (treated.body or b"").replace(b',"store":false', b"")
+
+
 async def test_observing_changes_nothing_and_tells_what_would_have_been(
     rewriter: RequestRewriter, settings: Settings, clock: Clock
 ) -> None:
