@@ -7,13 +7,12 @@ own bytes go out.
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from http import HTTPStatus
@@ -31,6 +30,7 @@ if str(_ADDONS) not in sys.path:
     sys.path.insert(0, str(_ADDONS))
 
 import host_rules  # noqa: E402
+import interpreter  # noqa: E402
 import mode_switch  # noqa: E402
 from billing.accounts import Account  # noqa: E402
 from billing.ledger import LEDGER_FILE, Ledger  # noqa: E402
@@ -61,9 +61,6 @@ OWN_CONFDIR = _ADDONS.parent / "certs"
 
 _TOKEN_BYTES = 16
 
-# How long a stream may have to wait until a thread of ours lets it go on; Python's own is 5 ms.
-_SWITCH_SECONDS = 0.0005
-
 logger = logging.getLogger("foundry_compress")
 
 
@@ -85,7 +82,7 @@ class FoundryCompress:
         self._site = Site(self, "")  # with a token once there is one
         self._set_for_user: dict[str, object] = {}
         self._is_running = False
-        self._switch_seconds = 0.0  # as it was before
+        self._set_interpreter_back: Callable[[], None] | None = None
         self._web_view = WebView()
         self._arrivals = Arrivals(self._notices, lambda: self._mode is not Mode.OFF, self._client_setting)
         self.connections = Connections(self._notices, self._arrivals, lambda: self._scope, lambda: self._looks_in)
@@ -189,17 +186,13 @@ class FoundryCompress:
             logger.info("To change the mode while this proxy runs: scripts/mode MODE, with the token %s", token)
         self._site = Site(self, token)
         self._arrivals.watch()
-        # What has been loaded stays. To look through it for what can go holds up all requests, and frees nothing.
-        gc.freeze()
-        self._switch_seconds = sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH_SECONDS)
+        self._set_interpreter_back = interpreter.tune()
 
     def done(self) -> None:
         """Let go of the thread and the timers; also called when this file is reloaded."""
-        gc.unfreeze()
-        if self._switch_seconds:
-            sys.setswitchinterval(self._switch_seconds)
-            self._switch_seconds = 0.0
+        if self._set_interpreter_back is not None:
+            self._set_interpreter_back()
+            self._set_interpreter_back = None
         self._arrivals.stop()
         if self._rewriter is not None:
             self._rewriter.close()

@@ -41,6 +41,7 @@ from compression_engine import (
     WireFormat,
     tokens,
 )
+from interpreter import SWITCH_SECONDS
 
 __all__ = ["EngineProcess", "EngineProcessError", "serve"]
 
@@ -49,7 +50,6 @@ _NICENESS = 5
 _THREADS = 2  # so that one long work does not hold up the next
 _ASK_SECONDS = 0.05  # how often is asked whether to go on
 _HANGS_SECONDS = 5.0  # it says of each thing that it has got it: far above what that takes
-_SWITCH_SECONDS = 0.0005  # how long its reading waits for its working, 64 kB at a time
 _LONGEST_SECONDS = 60.0  # no work takes so long once it has begun: it hangs
 _ENDS_SECONDS = 1.0
 _MOST_STARTS = 3  # in a row: what ends so often ends again
@@ -297,7 +297,7 @@ def serve(memory_bytes: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the proxy, with which this ends
     with contextlib.suppress(OSError, AttributeError):
         os.nice(_NICENESS)
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    sys.setswitchinterval(SWITCH_SECONDS)  # its reading is to wait no longer for its working, 64 kB at a time
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     engine = Engine(memory_bytes)
     stops: dict[int, threading.Event] = {}
