@@ -26,7 +26,7 @@ def traces(folder: Path, words: Iterable[str]) -> list[str]:
     forms = [(word, form, needle.lower()) for word in words for form, needle in _forms(word)]
     assert forms
     contents = {}
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(folder.rglob("*"), reverse=True):  # a database's log before it, lest it is folded in meanwhile
         with contextlib.suppress(FileNotFoundError):  # gone since, as the side files of a database that was closed
             if path.is_file() and not path.is_symlink():
                 contents[str(path.relative_to(folder))] = path.read_bytes()
