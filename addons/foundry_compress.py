@@ -44,6 +44,7 @@ from connecting.connections import CLIENT_LEFT, Connections  # noqa: E402
 from connecting.listening import Listening  # noqa: E402
 from conversations import Sent, steady_clock  # noqa: E402
 from fail_open import fail_open  # noqa: E402
+from freed_memory import FreedMemory  # noqa: E402
 from host_rules import Scope  # noqa: E402
 from local_site import Live, Point, Site, is_local_host  # noqa: E402
 from notices import Notices  # noqa: E402
@@ -83,6 +84,7 @@ class FoundryCompress:
         self._set_for_user: dict[str, object] = {}
         self._is_running = False
         self._set_interpreter_back: Callable[[], None] | None = None
+        self._freed_memory = FreedMemory()
         self._web_view = WebView()
         self._arrivals = Arrivals(self._notices, lambda: self._mode is not Mode.OFF, self._client_setting)
         self.connections = Connections(self._notices, self._arrivals, lambda: self._scope, lambda: self._looks_in)
@@ -194,6 +196,7 @@ class FoundryCompress:
             self._set_interpreter_back()
             self._set_interpreter_back = None
         self._arrivals.stop()
+        self._freed_memory.stop()
         if self._rewriter is not None:
             self._rewriter.close()
             self._rewriter = None
@@ -303,6 +306,7 @@ class FoundryCompress:
     def _end(self, flow: http.HTTPFlow, *, client_left: bool = False, broken: bool = False) -> None:
         """Have a request written down, but only when the client has the last of its answer."""
         if unended := self._unended.pop(flow, None):
+            self._freed_memory.add(len(flow.request.raw_content or b""))
             bookkeeper, pending = unended
             write_down = partial(self._write_down, bookkeeper, pending, client_left=client_left, broken=broken)
             bookkeeper.once_counted(pending, write_down)
