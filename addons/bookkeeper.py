@@ -104,6 +104,12 @@ class Bookkeeper:
         self._counter.shutdown(wait=False, cancel_futures=True)
         self._ledger.close()
 
+    def move(self, ledger: Ledger) -> None:
+        """Write into another ledger from now on, requests too that are on their way."""
+        self.catch_up()
+        self._ledger.close()
+        self._ledger = ledger
+
     def note(  # noqa: PLR0913 - each is a thing of its own
         self,
         request: Request,
@@ -144,10 +150,11 @@ class Bookkeeper:
         loop = asyncio.get_running_loop()
         self._waiting[act] = None
         treatment = pending.treatment
-        if all(change.is_counted for change in treatment.changes):
+        is_counted = all(change.is_counted for change in treatment.changes)
+        counting = None if is_counted else self._counted_beside(lambda: treatment.tokens_removed)
+        if counting is None:
             loop.call_soon(self._act, act)
         else:
-            counting = self._counter.submit(lambda: treatment.tokens_removed)
             counting.add_done_callback(lambda _: self._act_on(loop, act))
 
     def catch_up(self) -> None:
@@ -204,7 +211,14 @@ class Bookkeeper:
         seen = self._requests[deployment] = self._requests.get(deployment, -1) + 1
         if not 0 < len(treatment.last_message) <= _MOST_COUNTED or (seen > _COUNTED_AT_FIRST and seen % _COUNTED_EVERY):
             return None
-        return self._counter.submit(_counted, treatment.last_message)
+        return self._counted_beside(lambda: _counted(treatment.last_message))
+
+    def _counted_beside(self, count: Callable[[], int]) -> Future[int] | None:
+        """Have something counted on the thread; None once this is closed, while requests are still on their way."""
+        try:
+            return self._counter.submit(count)
+        except RuntimeError:
+            return None
 
 
 def _counted(message: bytes) -> int:

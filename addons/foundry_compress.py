@@ -130,8 +130,6 @@ class FoundryCompress:
             self._say_state()
 
     def _use_ledger(self, settings: Settings) -> None:
-        if self._bookkeeper is not None:
-            self._bookkeeper.close()
         folder = settings.state_dir
         ledger = Ledger(
             folder / LEDGER_FILE,
@@ -139,7 +137,10 @@ class FoundryCompress:
             keep_days=settings.keep_days,
             keep_mb=settings.keep_mb,
         )
-        self._bookkeeper = Bookkeeper(ledger, self._live.add)
+        if self._bookkeeper is None:
+            self._bookkeeper = Bookkeeper(ledger, self._live.add)
+        else:
+            self._bookkeeper.move(ledger)
 
     def _use_authority(self, further_hosts: tuple[str, ...]) -> None:
         """See to it that the certificate authority exists before mitmproxy looks for it, and let mitmproxy look."""

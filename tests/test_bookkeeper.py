@@ -201,6 +201,32 @@ async def test_what_waits_is_done_once_when_somebody_asks_and_at_the_end(
     assert done == [1]
 
 
+def test_what_is_on_its_way_when_it_moves_stands_in_the_new_ledger(books: Books, clock: Clock) -> None:
+    clock.now = 1000.0
+    pending, before = books.note(), books.ledger
+    books.path = books.path.with_name("elsewhere.sqlite3")
+    books.ledger = Ledger(books.path, books.reports.append, clock=clock)
+    books.keeper.move(books.ledger)
+    assert books.keeper.warm()
+    assert books.entries() == []
+    entry = books.keeper.end(pending)
+    assert books.entries() == [entry]
+    assert before.lost == 0
+
+
+async def test_what_is_on_its_way_when_it_is_closed_is_told_of_all_the_same(books: Books) -> None:
+    before = books.note()
+    books.keeper.close()
+    uncounted = (ResultChange("numbered", "one two three", "one"),)
+    after = books.note(replace(TREATMENT, changes=uncounted))
+    assert after.counted is None
+    done: list[int] = []
+    for pending in (before, after):
+        books.keeper.once_counted(pending, partial(done.append, len(pending.treatment.changes)))
+    await asyncio.sleep(0)
+    assert done == [2, 1]
+
+
 def test_a_very_long_message_is_not_counted(books: Books) -> None:
     assert books.note(replace(TREATMENT, last_message=b"x" * 200_001)).counted is None
 

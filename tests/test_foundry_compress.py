@@ -30,7 +30,7 @@ from connecting.connections import CLIENT_LEFT
 from conversations import Standing
 from foundry_compress import VERSION, FoundryCompress
 from rewriting import request_rewriter
-from rewriting.treatment import Treatment
+from rewriting.treatment import Treatment, treat
 
 HOST = "made-up.services.ai.azure.com"
 OTHER = "other.example"
@@ -42,7 +42,7 @@ def _shortening_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     def rewrite(_self: Engine, body: bytes, wire_format: WireFormat, *_: object) -> Rewrite:
         if wire_format is not WireFormat.ANTHROPIC_MESSAGES:
             return Rewrite(body, Outcome.NOTHING_TO_DO)
-        return Rewrite(body[1:], Outcome.REWRITTEN, (ResultChange("stub", 9, 6),))
+        return Rewrite(body[1:], Outcome.REWRITTEN, (ResultChange("stub", 9, 6),), last_message=b"{}")
 
     monkeypatch.setattr(Engine, "rewrite_if_quick", rewrite)
     monkeypatch.delenv("ANTHROPIC_FOUNDRY_BASE_URL", raising=False)
@@ -502,6 +502,26 @@ async def test_what_is_remembered_to_go_out_goes_out_whatever_fails_beside_it(
     assert flow.request.content == b"ody"
 
 
+async def test_what_waits_when_the_settings_change_or_the_addon_is_let_go_goes_out_as_it_was_decided(
+    addon: FoundryCompress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    acts = [lambda: _options().update(foundry_state_dir=str(tmp_path / "elsewhere")), addon.done]
+
+    async def meanwhile(*args: Any) -> Treatment:
+        acts.pop(0)()
+        return await treat(*args)
+
+    monkeypatch.setattr(request_rewriter, "treat", meanwhile)
+    flow = _flow()
+    await addon.request(flow)
+    await _answer(addon, flow)
+    assert _stats(addon)["requests"] == 1
+    flow = _flow()
+    await addon.request(flow)
+    assert flow.request.content == b"ody"
+    assert "failed" not in caplog.text
+
+
 # Start, options, notices
 
 
@@ -619,6 +639,7 @@ async def test_a_proxy_that_foundry_uses_and_one_that_is_off_say_nothing(
 
 
 async def test_the_notices_are_timed(addon: FoundryCompress, monkeypatch: pytest.MonkeyPatch) -> None:
+    addon.done()
     addon._arrivals._timers.clear()
     loop = asyncio.get_running_loop()
     now = loop.time()
