@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import command_line
 from doctor_checks import report
 from doctor_checks.environment import EnvironmentState
 from doctor_checks.examination import Examination, Subject, worst
@@ -19,7 +19,6 @@ __all__ = ["main"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 OPTION_PREFIX = "FOUNDRY_COMPRESS_"
-_INTERRUPTED = 130
 
 _DESCRIPTION = """\
 Says what works and what does not, one check a line: ok, warning, failed or skipped, and behind the arrow what to do.
@@ -30,8 +29,6 @@ no credential. Exit code: 0, or 1 if a check failed."""
 def main(arguments: Sequence[str]) -> int:
     """Return the exit code: 0, 1 if a check failed. Bad arguments end it with 2."""
     options = _parser().parse_args(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a locale without some character is no reason to stop
     subject = Subject(
         project=PROJECT,
         variables=os.environ,
@@ -42,14 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         proxy=options.proxy,
         offline=options.offline,
     )
-    try:
-        return _run(subject, json=options.json)
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except BrokenPipeError:
-        # `scripts/doctor | head`: nothing is left to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    return command_line.run("doctor", lambda: _run(subject, json=options.json), {})
 
 
 def _run(subject: Subject, *, json: bool) -> int:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
+import command_line
 from estimate_savings.findings import MODES, estimate_for, findings
 from estimate_savings.progress import NothingToReplay, add_all
 from estimate_savings.report import report
 
-__all__ = ["PATH_HELP", "main", "run", "seconds"]
+__all__ = ["CODES", "PATH_HELP", "main", "seconds"]
 
 PATH_HELP = "transcripts, or folders of them (default: projects in $CLAUDE_CONFIG_DIR or ~/.claude)"
 
-_NOTHING = 2
-_INTERRUPTED = 130
-_WIDTH_OF_FILES = 120
+CODES: Mapping[type[Exception], int] = {NothingToReplay: 2}
+"""What scripts that replay transcripts exit with."""
 
 _DESCRIPTION = """\
 What the addon would have saved on Claude Code's own transcripts: they are replayed through it, offline, and the saving
@@ -32,25 +27,7 @@ is put against the input bill that their usage fields tell. Reads the transcript
 def main(arguments: Sequence[str]) -> int:
     """Return the exit code: 0, or 2 with one line on standard error where there is nothing to estimate."""
     options = _parser().parse_args(arguments)
-    return run("estimate", lambda: _run(options))
-
-
-def run(name: str, act: Callable[[], None]) -> int:
-    """The exit code of the script `name` that does `act` and prints."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a locale without some character is no reason to stop
-    try:
-        act()
-    except NothingToReplay as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return _NOTHING
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except BrokenPipeError:
-        # `scripts/estimate | head`: nothing is left to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return 0
+    return command_line.run("estimate", lambda: _run(options), CODES)
 
 
 def seconds(text: str) -> float:
@@ -93,6 +70,4 @@ def _run(options: argparse.Namespace) -> None:
         # ASCII, so that no locale and no lone surrogate gets in the way.
         print(json.dumps(found, indent=2))
     else:
-        console = Console(highlight=False)
-        # What is not a terminal has no width of its own; tables are not to be folded there.
-        report(found, console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_FILES))
+        report(found, command_line.console())

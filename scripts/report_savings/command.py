@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -15,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 
 import platformdirs
-from rich.console import Console
 
+import command_line
 from billing.accounts import Account, Accounts
 from billing.calibration import Calibration
 from billing.evidence import compare
@@ -34,8 +32,6 @@ __all__ = ["main", "moment"]
 
 _NOTHING = 1
 _BAD_ARGUMENTS = 2
-_INTERRUPTED = 130
-_WIDTH_OF_FILES = 120
 _STATE_DIR = "FOUNDRY_COMPRESS_STATE_DIR"
 
 _AGO = re.compile(r"([0-9]{1,6})([mhdw])")
@@ -59,23 +55,8 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("--by goes with --csv")
     if options.since is not None and options.until is not None and options.since >= options.until:
         parser.error("--since must be before --until")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a locale without some character is no reason to stop
-    try:
-        _run(options)
-    except PriceError as error:
-        print(f"report: {error}", file=sys.stderr)
-        return _BAD_ARGUMENTS
-    except (LedgerError, _NothingToReportError) as error:
-        print(f"report: {error}", file=sys.stderr)
-        return _NOTHING
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except BrokenPipeError:
-        # `scripts/report | head`: nothing is left to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return 0
+    codes = {PriceError: _BAD_ARGUMENTS, LedgerError: _NOTHING, _NothingToReportError: _NOTHING}
+    return command_line.run("report", lambda: _run(options), codes)
 
 
 def moment(text: str) -> float:
@@ -126,9 +107,7 @@ def _run(options: argparse.Namespace) -> None:
             raise _NothingToReportError(f"{options.html} cannot be written ({error.strerror})") from None
         print(f"Written to {options.html}. It holds the names of projects and deployments.")
     else:
-        console = Console(highlight=False)
-        # What is not a terminal has no width of its own; tables are not to be folded there.
-        show(figures, console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_FILES))
+        show(figures, command_line.console())
 
 
 def _figures(options: argparse.Namespace) -> Figures:

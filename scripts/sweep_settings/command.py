@@ -7,8 +7,9 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
+import command_line
 from compression_engine import Setting
-from estimate_savings.command import PATH_HELP, run, seconds
+from estimate_savings.command import CODES, PATH_HELP, seconds
 from estimate_savings.estimate import Estimate
 from estimate_savings.progress import add_all
 from sweep_settings.table import table, terms_for
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     """Return the exit code: 0, or 2 with one line on standard error where there is nothing to replay."""
     options = _parser().parse_args(arguments)
     settings = [Setting(*pair) for pair in itertools.product(options.recent, options.least)]
-    return run("sweep", lambda: _run(options.path, settings, options.cache_ttl))
+    return command_line.run("sweep", lambda: _run(options.path, settings, options.cache_ttl), CODES)
 
 
 def _parser() -> argparse.ArgumentParser:
