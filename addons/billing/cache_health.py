@@ -7,20 +7,15 @@ more than the first one of its conversation left has lost its own part.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from billing.entry import Entry
 from billing.last_request import Last
 from billing.prices import Ratios
 from billing.usage import Usage
 
-if TYPE_CHECKING:
-    from billing.accounts import Account
-
-__all__ = ["Cause", "Health", "Lifetime", "health_of", "lifetimes"]
+__all__ = ["Cause", "Health", "health_of"]
 
 # Fewer missing tokens than these are none: steps in which a service caches, a mark that stands before the end.
 _SLACK = 512
@@ -102,37 +97,3 @@ def _cause(entry: Entry, usage: Usage, before: Last, lifetime: float) -> Cause:
     if entry.moved and (is_warm or not (entry.is_cold or is_late)):
         return Cause.OURS
     return Cause.EXPIRED if entry.is_cold or is_late else Cause.UNKNOWN
-
-
-@dataclass(frozen=True, slots=True)
-class Lifetime:
-    """What bills tell of how long a deployment keeps a prompt cache: pauses in seconds, None where there was none.
-
-    `hits` are requests whose conversation was still there, the last of them after `longest_hit_gap`; of the `misses`
-    the first came after `shortest_miss_gap`.
-    """
-
-    hits: int = 0
-    misses: int = 0
-    longest_hit_gap: float | None = None
-    shortest_miss_gap: float | None = None
-
-
-def lifetimes(accounts: Iterable[Account]) -> dict[tuple[str, float], Lifetime]:
-    """For each deployment, and each lifetime that its requests ask for, in seconds."""
-    found: dict[tuple[str, float], Lifetime] = {}
-    for account in accounts:
-        entry, health = account.entry, account.health
-        if health is None or entry.gap is None or entry.moved or health.cause is Cause.CLIENT:
-            continue
-        key = (entry.deployment, health.lifetime)
-        found[key] = _with(found.get(key, Lifetime()), entry.gap, is_hit=health.cause is Cause.HIT)
-    return found
-
-
-def _with(one: Lifetime, gap: float, *, is_hit: bool) -> Lifetime:
-    if is_hit:
-        longest = gap if one.longest_hit_gap is None else max(gap, one.longest_hit_gap)
-        return Lifetime(one.hits + 1, one.misses, longest, one.shortest_miss_gap)
-    shortest = gap if one.shortest_miss_gap is None else min(gap, one.shortest_miss_gap)
-    return Lifetime(one.hits, one.misses + 1, one.longest_hit_gap, shortest)

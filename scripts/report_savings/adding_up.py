@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from typing import NamedTuple
 
 from billing.accounts import Account
 from billing.cache_health import Cause as Reason
-from billing.cache_health import Lifetime, lifetimes
 from billing.calibration import Calibration
 from billing.entry import Change, Entry
 from billing.prices import Price, Prices
@@ -146,6 +146,11 @@ class _Deployment:
     prices: Counter[ListPrice] = field(default_factory=Counter)
 
 
+class _Pauses(NamedTuple):
+    hit: list[float]
+    missed: list[float]
+
+
 class _Sums:
     def __init__(self, prices: Prices, zone: tzinfo | None) -> None:
         self._prices = prices
@@ -165,7 +170,8 @@ class _Sums:
         self._reasons: Counter[Reason] = Counter()
         self._lost: Counter[Reason] = Counter()
         self._units_lost: defaultdict[Reason, float] = defaultdict(float)
-        self._lifetimes: dict[tuple[str, float], Lifetime] = {}
+        # Pauses in seconds after which a cache was still there or not, by deployment and lifetime that was asked for.
+        self._pauses: defaultdict[tuple[str, float], _Pauses] = defaultdict(lambda: _Pauses([], []))
         self._waited: list[float] = []
         self._holdout = 0
 
@@ -186,12 +192,7 @@ class _Sums:
         self._outcomes[entry.outcome] += 1
         self._endings[entry.ending] += 1
         self._modes[entry.mode] += 1
-        if account.health is not None:
-            self._reasons[account.health.cause] += 1
-            self._lost[account.health.cause] += account.health.lost
-            self._units_lost[account.health.cause] += account.health.units
-            for key, lifetime in lifetimes([account]).items():
-                self._lifetimes[key] = _together(self._lifetimes.get(key, Lifetime()), lifetime)
+        self._add_health(account)
         self._waited.append(entry.added_ms)
         self._holdout += entry.holdout
 
@@ -259,6 +260,18 @@ class _Sums:
             self._saved["tool"][change.tool] += part
             self._saved["kind"][change.kind] += part
 
+    def _add_health(self, account: Account) -> None:
+        entry, health = account.entry, account.health
+        if health is None:
+            return
+        self._reasons[health.cause] += 1
+        self._lost[health.cause] += health.lost
+        self._units_lost[health.cause] += health.units
+        # What was changed says nothing of how long a cache is kept.
+        if entry.gap is not None and not entry.moved and health.cause is not Reason.CLIENT:
+            pauses = self._pauses[entry.deployment, health.lifetime]
+            (pauses.hit if health.cause is Reason.HIT else pauses.missed).append(entry.gap)
+
     def _by_project(self, projects_of: Callable[[Iterable[str]], Mapping[str, str]]) -> tuple[Row, ...]:
         names = projects_of([session for session in self._sessions if session])
         sums: defaultdict[str, _Cost] = defaultdict(_Cost)
@@ -300,18 +313,10 @@ class _Sums:
         )
         warm = sum(requests for reason, requests in self._reasons.items() if reason is not Reason.EXPIRED)
         kept = (
-            Kept(deployment, asked, one.hits, one.misses, one.longest_hit_gap, one.shortest_miss_gap)
-            for (deployment, asked), one in sorted(self._lifetimes.items())
+            Kept(*key, len(one.hit), len(one.missed), max(one.hit, default=None), min(one.missed, default=None))
+            for key, one in sorted(self._pauses.items())
         )
         return Health(warm, self._reasons[Reason.HIT], tuple(causes), tuple(kept))
-
-
-def _together(one: Lifetime, other: Lifetime) -> Lifetime:
-    hits = [gap for gap in (one.longest_hit_gap, other.longest_hit_gap) if gap is not None]
-    misses = [gap for gap in (one.shortest_miss_gap, other.shortest_miss_gap) if gap is not None]
-    return Lifetime(
-        one.hits + other.hits, one.misses + other.misses, max(hits, default=None), min(misses, default=None)
-    )
 
 
 def _list_price(price: Price) -> ListPrice:

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from billing.accounts import Accounts
-from billing.cache_health import Cause, Health, Lifetime, health_of, lifetimes
+from billing.cache_health import Cause, Health, health_of
 from billing.last_request import Last, remembered
 from billing.prices import Ratios
 from billing.usage import Usage
@@ -94,16 +93,3 @@ def test_an_answer_without_usage_tells_nothing() -> None:
 @pytest.mark.parametrize("cause", Cause)
 def test_each_has_a_sentence(cause: Cause) -> None:
     assert cause.sentence.endswith(".")
-
-
-def test_bills_tell_how_long_a_cache_lives() -> None:
-    books = Accounts()
-    accounts = []
-    for number, (gap, is_hit) in enumerate(
-        [(None, False), (20.0, True), (280.0, True), (400.0, False), (330.0, False)]
-    ):
-        usage = Usage(cache_read=5_000 if is_hit else 0, cache_write_5m=0 if is_hit else 5_000)
-        accounts.append(books.add(entry(float(number), follows="talk" if number else "", gap=gap, usage=usage)))
-    moved = entry(9.0, follows="talk", gap=310.0, moved=True, is_cold=True, usage=Usage(cache_write_5m=4_000))
-    accounts.append(books.add(moved))  # says nothing: it could not have been read
-    assert lifetimes(accounts) == {("claude-made-up", 300.0): Lifetime(2, 2, 280.0, 330.0)}

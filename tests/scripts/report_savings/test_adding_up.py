@@ -176,6 +176,19 @@ def test_how_long_a_prompt_cache_was_kept() -> None:
     assert (health.warm, health.hits) == (3, 3)
 
 
+def test_of_several_pauses_the_longest_and_the_shortest_are_told() -> None:
+    hit, lost = Usage(cache_read=5_000), Usage(cache_write_5m=5_000)
+    pauses = [(None, lost), (20.0, hit), (280.0, hit), (400.0, lost), (330.0, lost)]
+    entries = [
+        request(at=NOON + at, follows="c1" if at else "", gap=gap, usage=usage)
+        for at, (gap, usage) in enumerate(pauses)
+    ]
+    told = {"moved": True, "is_cold": True}, {"prefix_kept": False}
+    says_nothing = [request(at=NOON + 9, follows="c1", gap=310.0, usage=lost, **fields) for fields in told]
+    [kept] = figures_of([*entries, *says_nothing]).health.kept
+    assert (kept.hits, kept.misses, kept.longest_hit, kept.shortest_miss) == (2, 2, 280.0, 330.0)
+
+
 def test_a_loss_without_anything_removed_is_something_elses() -> None:
     moved = {"moved": True, "changes": (), "outcome": "nothing-to-do"}
     turns = conversation(2)
