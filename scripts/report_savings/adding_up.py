@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
@@ -60,7 +60,7 @@ def add_up(
 
 @dataclass(slots=True)
 class _Cost:
-    """A cost that is still growing."""
+    """A `Cost` that is still growing. `money` has requests, paid, without and output by currency."""
 
     requests: int = 0
     billed: int = 0
@@ -71,39 +71,11 @@ class _Cost:
     observed: float = 0.0
     could_save: float = 0.0
     unpriced: int = 0
-    money: dict[str, list[float]] = field(default_factory=dict)  # requests, paid, without, output by currency
+    money: dict[str, list[float]] = field(default_factory=dict)
 
-    def add(self, bill: _Bill) -> None:
-        """Count one more request."""
-        self.requests += 1
-        if not bill.is_known:
-            return
-        self.billed += 1
-        self.removed += bill.removed
-        self.observed += bill.observed
-        self.could_save += bill.could_save
-        units = (bill.paid, bill.without, bill.output)
-        self.paid, self.without, self.output = map(sum, zip((self.paid, self.without, self.output), units, strict=True))
-        if bill.price is None:
-            self.unpriced += 1
-        else:
-            more = (1.0, *map(bill.price.of, units))
-            before = self.money.get(bill.price.currency, [0.0] * 4)
-            self.money[bill.price.currency] = [one + other for one, other in zip(before, more, strict=True)]
-
-    def merge(self, other: _Cost) -> None:
+    def add(self, other: _Cost) -> None:
         """Count all requests of another one."""
-        for name in (
-            "requests",
-            "billed",
-            "paid",
-            "without",
-            "output",
-            "removed",
-            "observed",
-            "could_save",
-            "unpriced",
-        ):
+        for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for currency, more in other.money.items():
             before = self.money.get(currency, [0.0] * 4)
@@ -111,32 +83,10 @@ class _Cost:
 
     def frozen(self) -> Cost:
         money = (Money(currency, int(requests), *rest) for currency, (requests, *rest) in sorted(self.money.items()))
-        return Cost(
-            self.requests,
-            self.billed,
-            self.paid,
-            self.without,
-            self.output,
-            self.removed,
-            self.observed,
-            self.could_save,
-            self.unpriced,
-            tuple(money),
-        )
+        return Cost(**{name: getattr(self, name) for name in _SUMS}, money=tuple(money))
 
 
-@dataclass(frozen=True, slots=True)
-class _Bill:
-    """One request: units of its input, and of its output."""
-
-    is_known: bool
-    paid: float = 0.0
-    without: float = 0.0
-    output: float = 0.0
-    removed: float = 0.0
-    observed: float = 0.0
-    could_save: float = 0.0
-    price: Price | None = None
+_SUMS = tuple(one.name for one in fields(_Cost) if one.name != "money")
 
 
 @dataclass(slots=True)
@@ -178,7 +128,8 @@ class _Sums:
     def add(self, account: Account) -> None:
         """Count one more request."""
         entry = account.entry
-        bill = self._bill(account)
+        price = self._price(account)
+        bill = self._bill(account, price)
         self._first = entry.at if self._first is None else min(self._first, entry.at)
         self._last = entry.at if self._last is None else max(self._last, entry.at)
         deployment = self._deployments[entry.deployment]
@@ -186,8 +137,8 @@ class _Sums:
             cost.add(bill)
         if entry.model:
             deployment.models[entry.model] += 1
-        if bill.price is not None:
-            deployment.prices[_list_price(bill.price)] += 1
+        if price is not None:
+            deployment.prices[_list_price(price)] += 1
         self._add_content(entry, bill.without - bill.paid)
         self._outcomes[entry.outcome] += 1
         self._endings[entry.ending] += 1
@@ -217,21 +168,31 @@ class _Sums:
             results=Results(**{name: sum(counts[name] for counts in self._counts.values()) for name in _COUNTS}),
         )
 
-    def _bill(self, account: Account) -> _Bill:
+    def _price(self, account: Account) -> Price | None:
+        entry, usage = account.entry, account.entry.usage
+        if usage is None or account.paid is None:
+            return None
+        return self._prices.of(entry.deployment, entry.model, usage.input)
+
+    def _bill(self, account: Account, price: Price | None) -> _Cost:
+        """The cost of one request."""
         entry, usage = account.entry, account.entry.usage
         if usage is None or account.paid is None or account.without is None:
-            return _Bill(is_known=False)
+            return _Cost(requests=1)
         ratios = self._prices.ratios(entry.deployment, entry.model, entry.endpoint, usage.input)
         output = ratios.output * usage.output
-        return _Bill(
-            is_known=True,
-            paid=account.paid - output,
-            without=account.without - output,
+        paid, without = account.paid - output, account.without - output
+        return _Cost(
+            requests=1,
+            billed=1,
+            paid=paid,
+            without=without,
             output=output,
             removed=account.removed,
             observed=account.observed,
             could_save=account.could_save,
-            price=self._prices.of(entry.deployment, entry.model, usage.input),
+            unpriced=int(price is None),
+            money={} if price is None else {price.currency: [1.0, *map(price.of, (paid, without, output))]},
         )
 
     def _day(self, at: float) -> str:
@@ -276,7 +237,7 @@ class _Sums:
         names = projects_of([session for session in self._sessions if session])
         sums: defaultdict[str, _Cost] = defaultdict(_Cost)
         for session, cost in self._sessions.items():
-            sums[names.get(session, UNKNOWN)].merge(cost)
+            sums[names.get(session, UNKNOWN)].add(cost)
         rows = (Row(name, cost.frozen()) for name, cost in sums.items())
         return tuple(sorted(rows, key=lambda row: (-row.cost.without, row.name)))
 
