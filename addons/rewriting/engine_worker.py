@@ -190,7 +190,7 @@ class EngineWorker:
             return done
 
     def close(self, *, at_once: bool = True) -> None:
-        """Take no more work. What waits goes on as it is, or, not `at_once`, is done yet.
+        """Take no more work. What waits goes on as it is, unless a prompt cache could break; not `at_once`, it is done yet.
 
         Then the threads end with the last request that uses this.
         """
