@@ -190,7 +190,7 @@ class EngineWorker:
             return done
 
     def close(self, *, at_once: bool = True) -> None:
-        """Take no more work. What waits goes on as it is, unless a prompt cache could break; not `at_once`, it is done yet.
+        """Take no more work. What waits is done yet, or, `at_once`, goes on as it is where that breaks no prompt cache.
 
         Then the threads end with the last request that uses this.
         """
