@@ -114,6 +114,14 @@ async def test_a_request_is_rewritten_counted_and_told_of(
     assert flow.metadata == {}
 
 
+async def test_the_memory_of_a_body_is_given_back_once_its_answer_has_ended(addon: FoundryCompress) -> None:
+    flow = _flow()
+    await addon.request(flow)
+    assert addon._freed_memory._size == 0
+    await _answer(addon, flow)
+    assert addon._freed_memory._size == len(b"ody")
+
+
 async def test_tokens_are_counted_by_the_service_as_the_request_will_be_and_not_by_us(addon: FoundryCompress) -> None:
     flow = _flow(path="/anthropic/v1/messages/count_tokens?beta=true")
     await addon.request(flow)
