@@ -12,12 +12,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
 from mitmproxy.exceptions import OptionsError
 
 import host_rules
 from compression_engine import Policy, Setting
 from configuring.mitmproxy_settings import is_given
+from configuring.state_dir import state_dir
 from configuring.state_url import StateUrl, read_state_url
 from conversations import redis_store
 from host_rules import Scope
@@ -231,7 +231,7 @@ def read_settings(options: OptManager, environment: Mapping[str, str], policy: C
         providers=tuple(sorted({_provider(item) for item in _listed(options.foundry_providers)})),
         memory_bytes=_number("foundry_memory_mb", options.foundry_memory_mb, _MEMORY_MB) * 1024 * 1024,
         cache_lifetime=_cache_lifetime(options.foundry_cache_ttl),
-        state_dir=_state_dir(options.foundry_state_dir),
+        state_dir=state_dir(options.foundry_state_dir),
         state_url=_state_url(options.foundry_state_url),
         recent=_number("foundry_recent_tokens", options.foundry_recent_tokens, _TOKENS),
         least=_number("foundry_least_tokens", options.foundry_least_tokens, _TOKENS),
@@ -315,10 +315,6 @@ def _cache_lifetime(value: str) -> float | None:
     if _SECONDS.fullmatch(value):
         return float(value)
     return _CACHE_TTLS[_one_of("foundry_cache_ttl", value, _CACHE_TTLS, "a number of seconds")]
-
-
-def _state_dir(value: str) -> Path:
-    return Path(value).expanduser().absolute() if value else platformdirs.user_state_path("foundry-compress")
 
 
 def _state_url(given: str) -> StateUrl | None:

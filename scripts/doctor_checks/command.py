@@ -14,11 +14,10 @@ from doctor_checks import report
 from doctor_checks.environment import EnvironmentState
 from doctor_checks.examination import Examination, Subject, worst
 from doctor_checks.finding import Verdict
+from launcher.places import OPTION_PREFIX, confdir
+from launcher.proxy_process import PROJECT
 
 __all__ = ["main"]
-
-PROJECT = Path(__file__).resolve().parents[2]
-OPTION_PREFIX = "FOUNDRY_COMPRESS_"
 
 _DESCRIPTION = """\
 Says what works and what does not, one check a line: ok, warning, failed or skipped, and behind the arrow what to do.
@@ -64,19 +63,16 @@ def _parser() -> argparse.ArgumentParser:
     proxy = "look at this proxy, http://HOST:PORT, instead of the one that Claude Code would use"
     parser.add_argument("--proxy", metavar="URL", help=proxy)
     parser.add_argument("--offline", action="store_true", help="make no request to Foundry")
-    confdir = Path(os.environ.get(f"{OPTION_PREFIX}CONFDIR") or PROJECT / "certs")
     parser.add_argument(
         "--confdir",
         type=Path,
-        default=confdir,
+        default=confdir(os.environ),
         metavar="FOLDER",
         help=f"where the certificate authority is (default: ${OPTION_PREFIX}CONFDIR, or certs in the project)",
     )
-    state_dir = os.environ.get(f"{OPTION_PREFIX}STATE_DIR")
     parser.add_argument(
         "--state-dir",
         type=Path,
-        default=Path(state_dir).expanduser().absolute() if state_dir else None,
         metavar="FOLDER",
         help=f"where the ledger is (default: ${OPTION_PREFIX}STATE_DIR, or the user's own folder)",
     )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from doctor_checks import environment, proxy
 from doctor_checks.environment import EnvironmentState
 from doctor_checks.finding import Finding, Verdict, failed, skipped
-from launcher import client_settings
+from launcher import client_settings, places
 
 if TYPE_CHECKING:
     from doctor_checks.request import Target
@@ -37,7 +37,7 @@ class Subject:
     """Where it would be started."""
     confdir: Path
     state_dir: Path | None
-    """None: the user's own."""
+    """None: as the variables say."""
     environment_state: EnvironmentState = EnvironmentState.CURRENT
     proxy: str | None = None
     """A URL; None: the one that Claude Code would use."""
@@ -159,11 +159,9 @@ class Examination:
         return request.judge(tried, target, self._look.proxy, by_addon=self._by_addon, certificate=self._certificate)
 
     def _traffic(self) -> Iterator[Finding]:
-        import platformdirs
-
         from doctor_checks import traffic
 
-        directory = self._subject.state_dir or platformdirs.user_state_path("foundry-compress")
+        directory = self._subject.state_dir or places.state_dir(self._subject.variables)
         yield traffic.check(directory, time.time())
 
 

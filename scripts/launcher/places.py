@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import platformdirs
-
+from configuring import state_dir as of_the_addon
 from launcher.proxy_process import PROJECT
 
 __all__ = ["OPTION_PREFIX", "confdir", "named", "pinned", "state_dir"]
@@ -19,8 +18,7 @@ _CONFDIR = f"{OPTION_PREFIX}CONFDIR"
 
 def state_dir(environment: Mapping[str, str]) -> Path:
     """The folder for what is remembered; without a variable the user's own, as for `foundry_state_dir`."""
-    given = environment.get(_STATE_DIR)
-    return Path(given).expanduser().absolute() if given else platformdirs.user_state_path("foundry-compress")
+    return of_the_addon.state_dir(environment.get(_STATE_DIR, ""))
 
 
 def confdir(environment: Mapping[str, str]) -> Path:

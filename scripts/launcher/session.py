@@ -6,22 +6,21 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import host_rules
 import provider_hosts
 from configuring import company_policy
 from connecting import certificate_authority
 from demo.stand_in import StandIn
-from launcher import child_environment, client, client_settings, corporate_proxy, foundry_target, no_proxy
+from launcher import child_environment, client, client_settings, corporate_proxy, foundry_target, no_proxy, places
 from launcher.closing_line import closing_line
 from launcher.errors import LauncherError
+from launcher.places import OPTION_PREFIX
 from launcher.proxy_process import PROJECT, ProxyProcess, ProxySettings, session_directory
 
 __all__ = ["run_claude_code", "run_demo"]
 
-OPTION_PREFIX = "FOUNDRY_COMPRESS_"
-CONFDIR = Path(os.environ.get(f"{OPTION_PREFIX}CONFDIR") or PROJECT / "certs").absolute()
+CONFDIR = places.confdir(os.environ)
 _OPTIONS = (
     *("mode", "memory_mb", "work_mb", "budget_ms", "cache_ttl", "state_dir", "state_url", "recent_tokens"),
     *("least_tokens", "holdout", "keep_days", "keep_mb"),

@@ -12,8 +12,6 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-import platformdirs
-
 import command_line
 from billing.accounts import Account, Accounts
 from billing.calibration import Calibration
@@ -21,6 +19,7 @@ from billing.evidence import compare
 from billing.ledger import LEDGER_FILE
 from billing.ledger_reader import LedgerError, LedgerReader
 from billing.prices import PriceError, Prices
+from launcher.places import OPTION_PREFIX, state_dir
 from report_savings.adding_up import add_up
 from report_savings.export import By, as_csv, as_json
 from report_savings.figures import Figures
@@ -32,7 +31,6 @@ __all__ = ["main", "moment"]
 
 _NOTHING = 1
 _BAD_ARGUMENTS = 2
-_STATE_DIR = "FOUNDRY_COMPRESS_STATE_DIR"
 
 _AGO = re.compile(r"([0-9]{1,6})([mhdw])")
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -84,14 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--by", type=By, choices=list(By), metavar="WHAT", help=rows)
     prices = "your own prices, which come before the list prices: a TOML file of the form of addons/billing/prices.toml"
     parser.add_argument("--prices", type=Path, metavar="FILE", help=prices)
-    where = f"where the ledger is (default: ${_STATE_DIR}, or the user's own folder)"
-    parser.add_argument("--state-dir", type=Path, default=_state_dir(), metavar="FOLDER", help=where)
+    where = f"where the ledger is (default: ${OPTION_PREFIX}STATE_DIR, or the user's own folder)"
+    parser.add_argument("--state-dir", type=Path, default=state_dir(os.environ), metavar="FOLDER", help=where)
     return parser
-
-
-def _state_dir() -> Path:
-    given = os.environ.get(_STATE_DIR)
-    return Path(given).expanduser().absolute() if given else platformdirs.user_state_path("foundry-compress")
 
 
 def _run(options: argparse.Namespace) -> None:

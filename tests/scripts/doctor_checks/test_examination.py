@@ -134,8 +134,8 @@ def test_a_package_that_is_missing_costs_only_the_checks_that_need_it(
     from doctor_checks.examination import Examination as Fresh  # noqa: PLC0415
     from doctor_checks.examination import Subject as FreshSubject  # noqa: PLC0415
 
-    variables = {"HOME": str(machine / "home"), **SET_UP}
-    subject = FreshSubject(PROJECT, variables, machine / "work", machine / "certs", machine / "state", offline=True)
+    variables = {"HOME": str(machine / "home"), "FOUNDRY_COMPRESS_STATE_DIR": str(machine / "state"), **SET_UP}
+    subject = FreshSubject(PROJECT, variables, machine / "work", machine / "certs", None, offline=True)
     found = {finding.name: finding for finding in Fresh(subject).findings()}
     assert found["packages"].verdict.value == "failed"
     assert package in found["packages"].detail

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from configuring import foundry_options
+from configuring import state_dir
 from launcher import places
 from launcher.proxy_process import PROJECT
 
@@ -25,5 +25,5 @@ def test_named_and_pinned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 
 
 def test_without_variables_they_are_where_the_addon_looks() -> None:
-    assert places.state_dir({}) == foundry_options._state_dir("")
+    assert places.state_dir({}) == state_dir.state_dir("")
     assert places.confdir({}) == PROJECT / "certs"
