@@ -8,7 +8,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -73,7 +73,7 @@ class Result:
 class Exchange:
     """One request: as the client sent it, and as the stand-in got it.
 
-    `sent_at` is a moment before the proxy took it up, in seconds of the monotonic clock as `arrived.at`.
+    `sent_at` is a moment before the proxy took it up, in seconds of the clock that `arrived.at` goes by.
     """
 
     sent_method: str
@@ -136,8 +136,8 @@ def exchanges(stand_in: StandIn, sent_file: Path) -> list[Exchange]:
             sent_path=line["path"],
             sent_headers=tuple((name, value) for name, value in line["headers"]),
             sent=base64.b64decode(line["body"]),
-            arrived=request,
-            sent_at=line["at"],
+            arrived=replace(request, at=request.at + line["ahead"]),
+            sent_at=line["at"] + line["ahead"],
         )
         for request in stand_in.requests
         for line in [sent[request.request_id]]

@@ -13,7 +13,7 @@ from tests.e2e.claude_code import ClaudeCode
 from tests.e2e.laws import Exchange, exchanges
 from tests.e2e.mitmdump import ADDON, PROJECT, Mitmdump
 
-__all__ = ["AHEAD", "Route", "proxied", "route"]
+__all__ = ["AHEAD", "Route", "clock_of", "proxied", "route"]
 
 AHEAD = str(PROJECT / "tests/e2e/harness/ahead_clock.py")
 """A `clock` that is as far ahead as `Route.clock` says."""
@@ -45,12 +45,17 @@ class Route:
 
     @property
     def clock(self) -> Path:
-        """The file that says how far the clock of proxies is ahead that have that one."""
-        return self.directory / "clock"
+        """See `clock_of`."""
+        return clock_of(self.directory)
 
     def let_pass(self, seconds: float) -> None:
         """Put that clock forward by so many seconds."""
         put_ahead(self.clock, seconds)
+
+
+def clock_of(directory: Path) -> Path:
+    """The file that says how far the clock is ahead of the proxies of a route in `directory`, if they have that one."""
+    return directory / "clock"
 
 
 @contextmanager
@@ -86,7 +91,7 @@ def proxied(  # noqa: PLR0913 - each is a thing of its own
         "FOUNDRY_STAND_IN_PORT": str(stand_in.port),
         "FOUNDRY_TEST_SENT": str(directory / "sent.jsonl"),
         "FOUNDRY_TEST_TUNNELS": str(directory / "tunnels"),
-        "CLOCK_AHEAD": str(directory / "clock"),
+        "CLOCK_AHEAD": str(clock_of(directory)),
     }
     with Mitmdump(home, *scripts, options=options, environment=variables, program=program) as proxy:
         yield Route(stand_in, proxy, directory)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from demo.answers import Answer, Refusal
 from demo.stand_in import Request, Script
+from tests.e2e.ahead import put_ahead
 from tests.e2e.laws import STUB, Exchange, messages_exchanges, verify
-from tests.e2e.route import route
+from tests.e2e.route import AHEAD, clock_of, route
 from tests.e2e.scripted import SOURCE, bash, read
 
 __all__ = [
     "BALANCED",
     "LIFETIME",
-    "LONG_PAUSE",
     "LOOKED",
     "OPTIONS",
     "PAUSE",
@@ -34,18 +33,16 @@ __all__ = [
     "stubs",
 ]
 
-LIFETIME = 3.0
-PAUSE = LIFETIME + 0.2
-"""Seconds after which the prompt cache has expired."""
+LIFETIME = 600.0
+"""Seconds that a prompt cache lives: no machine is so slow that it expires by itself."""
+PAUSE = LIFETIME + 1
+"""Seconds after which it has expired: the proxy's clock is put forward by so many."""
 
 BALANCED = {"foundry_mode": "balanced", "foundry_recent_tokens": "100"}
-OPTIONS = {**BALANCED, "foundry_cache_ttl": f"{LIFETIME:g}"}
-"""Options of a proxy that sets aside whatever is old and large, after a short pause."""
-
-WARM = {**BALANCED, "foundry_cache_ttl": "600"}
-"""Options of a proxy to which the same conversations are warm, however slow this machine is."""
-LONG_PAUSE = 601.0
-"""Seconds after which they are cold to it as well: its clock is put forward by so much."""
+WARM = {**BALANCED, "foundry_cache_ttl": f"{LIFETIME:g}"}
+"""Options of a proxy that sets aside whatever is old and large, but to which all conversations are warm."""
+OPTIONS = {**WARM, "clock": AHEAD}
+"""Of a route with such a proxy whose clock can be put forward: after a `PAUSE` they are cold to it."""
 
 LOOKED = 3
 """How many turns `look_around` takes."""
@@ -69,7 +66,7 @@ def found_after_a_pause(script: Script, tmp_path: Path, work: Path) -> list[Exch
     """
     with route(script, tmp_path / "route", addon=True, **OPTIONS) as way:
         way.client(work).run("Look around.")
-        time.sleep(PAUSE)
+        way.let_pass(PAUSE)
         run = way.client(work).run("Go on.", "-c")
         found = messages_exchanges(way.exchanges())
 
@@ -78,9 +75,14 @@ def found_after_a_pause(script: Script, tmp_path: Path, work: Path) -> list[Exch
     return found
 
 
-def pause_in_session() -> Answer:
-    """Let the prompt cache expire between two turns."""
-    return Answer((bash(f"sleep {PAUSE}; echo slept"),))
+def pause_in_session(directory: Path) -> Callable[[Request], Answer]:
+    """Let the prompt cache expire between two turns, to the proxies of the route in this directory."""
+
+    def pause(_: Request) -> Answer:
+        put_ahead(clock_of(directory), PAUSE)
+        return Answer((bash("echo slept"),))
+
+    return pause
 
 
 def by_turn(*steps: Step) -> Callable[[Request], Answer | Refusal]:

@@ -18,13 +18,11 @@ from tests.e2e.laws import messages_exchanges, verify
 from tests.e2e.mitmdump import PROJECT
 from tests.e2e.route import AHEAD, Route, route
 from tests.e2e.scripted import SOURCE, read
-from tests.e2e.set_aside_sessions import by_turn, look_around
+from tests.e2e.set_aside_sessions import LIFETIME, PAUSE, by_turn, look_around
 
 pytestmark = [pytest.mark.e2e, NEEDS_CLIENT]
 
 TOKEN = "made-up-token"
-# The service's cache lives until the proxy's clock is put forward, whatever the machine does.
-LIFETIME = 600.0
 OPTIONS = {"foundry_mode": "lossless", "foundry_cache_ttl": f"{LIFETIME:g}", "foundry_token": TOKEN}
 
 
@@ -60,7 +58,7 @@ def test_off_waits_until_the_conversation_is_cold(tmp_path: Path, work: Path) ->
         way.client(work).run("Go on.", "-c")
         found = messages_exchanges(way.exchanges())
         was_tunnelled = is_tunnelled(way)
-        way.let_pass(LIFETIME + 1)
+        way.let_pass(PAUSE)
         assert is_tunnelled(way)
 
     assert (refused.returncode, done.returncode) == (2, 0), done.stderr

@@ -12,12 +12,12 @@ import pytest
 from demo.answers import Answer, ToolUse
 from demo.stand_in import Request
 from tests.e2e.laws import STUB, Exchange
-from tests.e2e.route import AHEAD, proxied
+from tests.e2e.route import proxied
 from tests.e2e.sdks import tools
 from tests.e2e.sdks.environment import NEEDS_PYTHON_SDKS, PROJECT, PYTHON, environment, run
 from tests.e2e.sdks.foundry import Foundry
 from tests.e2e.sdks.laws import conversations, results, verify, verify_prefixes
-from tests.e2e.set_aside_sessions import WARM
+from tests.e2e.set_aside_sessions import OPTIONS, PAUSE
 
 pytestmark = [pytest.mark.e2e, NEEDS_PYTHON_SDKS]
 
@@ -56,10 +56,9 @@ SCRIPT: list[Answer | Callable[[Request], Answer]] = [
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Exchange]]:
     """What was sent and what arrived, by the kind of conversation."""
     home: Path = tmp_path_factory.mktemp("home")
-    with Foundry(SCRIPT) as foundry, proxied(foundry, home / "route", addon=True, clock=AHEAD, **WARM) as way:
+    with Foundry(SCRIPT) as foundry, proxied(foundry, home / "route", addon=True, **OPTIONS) as way:
         given = {"HTTPS_PROXY": way.proxy.url, "SSL_CERT_FILE": str(way.proxy.certificate)}
-        rest = [str(way.clock), str(float(WARM["foundry_cache_ttl"]) + 1)]
-        program = [str(PYTHON), "-m", "tests.e2e.sdks.returning_client", *rest]
+        program = [str(PYTHON), "-m", "tests.e2e.sdks.returning_client", str(way.clock), str(PAUSE)]
         last = json.loads(run(program, PROJECT, environment(home, given)))
         exchanges = way.exchanges()
     assert all(LAST_WORDS in json.dumps(answer) for answer in last.values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,13 @@ from demo.answers import Answer, ToolUse
 from demo.stand_in import Request
 from tests.e2e.claude_code import NEEDS_CLIENT
 from tests.e2e.laws import Exchange, Result, asked_path, messages_exchanges, verify
-from tests.e2e.route import AHEAD, route
+from tests.e2e.route import route
 from tests.e2e.scripted import SOURCE, bash, read
 from tests.e2e.set_aside_sessions import (
     LIFETIME,
-    LONG_PAUSE,
     LOOKED,
     OPTIONS,
     PAUSE,
-    WARM,
     by_turn,
     files,
     found_after_a_pause,
@@ -67,7 +64,7 @@ def test_every_way_to_read_the_path_in_a_stub_brings_the_original(
     with route(by_turn(*look_around(work), read_back), tmp_path / "route", addon=True, **OPTIONS) as way:
         first = way.client(work, model).run("Look around.", asks=asks)
         before = files(work)
-        time.sleep(PAUSE)
+        way.let_pass(PAUSE)
         second = way.client(work, model).run("Go on.", "-c", "--output-format", "json", asks=asks)
         found = messages_exchanges(way.exchanges())
 
@@ -96,7 +93,7 @@ def test_a_reading_that_the_client_calls_wasted_brings_the_earlier_one(tmp_path:
     script = by_turn(
         Answer((read(work / SOURCE), bash(f"head -n 25 {work / 'orders.py'}"))),
         Answer((bash("cat quotes.py; cat inventory.py"),)),
-        pause_in_session(),
+        pause_in_session(tmp_path / "route"),
         Answer((read(work / SOURCE), read(work / "orders.py", limit=25), read(work / SOURCE, offset=2))),
     )
     with route(script, tmp_path / "route", addon=True, **OPTIONS) as way:
@@ -118,17 +115,16 @@ def test_an_answer_that_takes_longer_than_the_cache_lives_is_a_pause(tmp_path: P
     """The service counts from the start of a request."""
 
     def slow(_: Request) -> Answer:
-        way.let_pass(LONG_PAUSE)
+        way.let_pass(PAUSE)
         return Answer(("I look.", bash("ls")))
 
     script = by_turn(*look_around(work)[:2], slow)
-    with route(script, tmp_path / "route", addon=True, clock=AHEAD, **WARM) as way:
+    with route(script, tmp_path / "route", addon=True, **OPTIONS) as way:
         run = way.client(work).run("Look around.")
         found = messages_exchanges(way.exchanges())
 
     assert (run.code, run.out) == (0, "Done.\n"), run.err
-    verify(found[:-1])
-    verify(found[-1:])
+    verify(found, LIFETIME)
     assert [len(stubs(exchange.arrived)) for exchange in found] == [0, 0, 0, 2]
 
 
@@ -137,7 +133,7 @@ def test_after_an_edit_the_client_reads_anew_and_the_path_brings_what_was_before
     script = by_turn(
         Answer((read(work / SOURCE),)),
         Answer((bash("cat orders.py quotes.py"),)),
-        pause_in_session(),
+        pause_in_session(tmp_path / "route"),
         Answer((ToolUse("Edit", change),)),
         Answer((read(work / SOURCE),)),
         lambda request: Answer((_read(path_to(request, f"of {SOURCE}")),)),
@@ -199,7 +195,7 @@ def test_a_read_that_rules_refuse_stays_refused(tmp_path: Path, work: Path, rule
 
     with route(by_turn(*look_around(work), read_back), tmp_path / "route", addon=True, **OPTIONS) as way:
         way.client(work).run("Look around.")
-        time.sleep(PAUSE)
+        way.let_pass(PAUSE)
         run = way.client(work).run("Go on.", "-c", "--settings", json.dumps(settings), asks=True)
         found = messages_exchanges(way.exchanges())
 
@@ -246,10 +242,10 @@ def test_what_was_recalled_is_set_aside_and_recalled_again(tmp_path: Path, work:
         lambda request: Answer((_read(path_to(request, f"of {SOURCE}")),)),
         lambda request: Answer((_read(paths(request)[0], **part),)),
         Answer((bash("cat orders.py quotes.py; cat inventory.py"),)),
-        pause_in_session(),
+        pause_in_session(tmp_path / "route"),
         lambda request: Answer((_read(paths(request)[0]), _read(paths(request)[0], **part))),
         Answer((bash("cat orders.py quotes.py; ls; cat inventory.py"),)),
-        pause_in_session(),
+        pause_in_session(tmp_path / "route"),
         lambda request: Answer((_read(paths(request)[0], limit=10),)),
     )
     found = found_after_a_pause(script, tmp_path, work)
@@ -266,7 +262,7 @@ def test_what_was_recalled_is_set_aside_and_recalled_again(tmp_path: Path, work:
 def test_a_pause_before_anything_is_old_sets_nothing_aside(tmp_path: Path, work: Path) -> None:
     with route(by_turn(*look_around(work)[1:]), tmp_path / "route", addon=True, **OPTIONS) as way:
         way.client(work).run("Look around.")
-        time.sleep(PAUSE)
+        way.let_pass(PAUSE)
         run = way.client(work).run("Go on.", "-c")
         found = messages_exchanges(way.exchanges())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,14 @@ import pytest
 from compression_engine import Engine, Policy, Prompt, WireFormat
 from demo.answers import Answer, Refusal, bad_request, overloaded, rate_limited
 from demo.stand_in import Request, StandIn
+from tests.e2e.ahead import put_ahead
 from tests.e2e.claude_code import NEEDS_CLIENT
 from tests.e2e.laws import Exchange, messages_exchanges, verify, verify_prefixes
-from tests.e2e.route import AHEAD, proxied, route
+from tests.e2e.route import clock_of, proxied, route
 from tests.e2e.scripted import SOURCE, bash, read
 from tests.e2e.set_aside_sessions import (
     BALANCED,
     LIFETIME,
-    LONG_PAUSE,
     LOOKED,
     OPTIONS,
     PAUSE,
@@ -56,12 +55,12 @@ def test_a_proxy_that_begins_again_sends_the_same(tmp_path: Path, work: Path, en
     with StandIn(script) as stand_in:
         with proxied(stand_in, tmp_path / "route", addon=True, **OPTIONS) as way:
             way.client(work).run("Look around.")
-            time.sleep(PAUSE)
+            way.let_pass(PAUSE)
             way.client(work).run("Go on.", "-c")
             if end == "killed":
                 way.proxy.kill()
         for fork in ([], ["--fork-session"]):  # which gives the session another id
-            with proxied(stand_in, tmp_path / "route", addon=True, **WARM) as way:
+            with proxied(stand_in, tmp_path / "route", addon=True, **OPTIONS) as way:
                 run = way.client(work).run("Go on.", "-c", *fork)
         found = messages_exchanges(way.exchanges())
 
@@ -87,11 +86,11 @@ def test_two_proxies_that_share_their_state_serve_alternating_turns_alike(tmp_pa
     with StandIn(script) as stand_in:
         with proxied(stand_in, tmp_path / "route", addon=True, **OPTIONS) as way:
             way.client(work).run("Look around.")
-            time.sleep(PAUSE)
+            way.let_pass(PAUSE)
             way.client(work).run("Go on.", "-c")
         with (
-            proxied(stand_in, tmp_path / "route", addon=True, **WARM) as one,
-            proxied(stand_in, tmp_path / "route", addon=True, **WARM) as other,
+            proxied(stand_in, tmp_path / "route", addon=True, **OPTIONS) as one,
+            proxied(stand_in, tmp_path / "route", addon=True, **OPTIONS) as other,
         ):
             runs = [way.client(work).run("Go on.", "-c") for way in (one, other, one)]
             logs = one.proxy.log() + other.proxy.log()
@@ -110,12 +109,12 @@ def test_a_proxy_that_lost_its_memory_sends_the_old_messages_raw_until_a_pause(t
     with StandIn(script) as stand_in:
         with proxied(stand_in, tmp_path / "route", addon=True, **OPTIONS) as way:
             way.client(work).run("Look around.")
-            time.sleep(PAUSE)
+            way.let_pass(PAUSE)
             way.client(work).run("Go on.", "-c")
         shutil.rmtree(tmp_path / "route/state")
-        with proxied(stand_in, tmp_path / "route", addon=True, **WARM) as way:
+        with proxied(stand_in, tmp_path / "route", addon=True, **OPTIONS) as way:
             way.client(work).run("Go on.", "-c")
-        with proxied(stand_in, tmp_path / "route", addon=True, **BALANCED, **NO_WAIT) as way:
+        with proxied(stand_in, tmp_path / "route", addon=True, **OPTIONS | NO_WAIT) as way:
             run = way.client(work).run("Go on.", "-c")
         found = messages_exchanges(way.exchanges())
 
@@ -161,7 +160,7 @@ def test_observe_tells_what_a_pause_would_bring_and_changes_no_byte(tmp_path: Pa
     options = OPTIONS | {"foundry_mode": "observe"}
     with route(by_turn(*look_around(work)), tmp_path / "route", addon=True, **options) as way:
         way.client(work).run("Look around.")
-        time.sleep(PAUSE)
+        way.let_pass(PAUSE)
         run = way.client(work).run("Go on.", "-c")
         found, log = messages_exchanges(way.exchanges()), way.proxy.log()
 
@@ -209,10 +208,16 @@ def test_another_mode_takes_effect_after_a_pause(tmp_path: Path, work: Path) -> 
 )
 def test_a_refusal_at_the_cold_moment_costs_nothing(tmp_path: Path, work: Path, refusal: Refusal | str) -> None:
     """The client sends the same again, and so does the proxy: twice cold, or, after a long wait, cold once more."""
-    refusals = [rate_limited(int(PAUSE) + 1), overloaded()] if isinstance(refusal, str) else [refusal]
+    waits = isinstance(refusal, str)
+    refusals = [rate_limited(), overloaded()] if isinstance(refusal, str) else [refusal]
     left = list(refusals)
-    script = by_turn(*look_around(work), lambda _: left.pop() if left else Answer((read(work / "orders.py"),)))
-    found = found_after_a_pause(script, tmp_path, work)
+
+    def refuse(_: Request) -> Answer | Refusal:
+        if waits and len(left) == 1:
+            put_ahead(clock_of(tmp_path / "route"), PAUSE)
+        return left.pop() if left else Answer((read(work / "orders.py"),))
+
+    found = found_after_a_pause(by_turn(*look_around(work), refuse), tmp_path, work)
     again = found[LOOKED : LOOKED + len(refusals) + 1]
     assert len({exchange.sent for exchange in again}) == 1
     assert len({exchange.arrived.body for exchange in again}) == 1
@@ -223,7 +228,7 @@ def test_a_session_completes_though_every_request_is_refused_first(tmp_path: Pat
     refused: set[bytes] = set()
     turns = by_turn(
         *look_around(work)[:2],
-        pause_in_session(),
+        pause_in_session(tmp_path / "route"),
         lambda request: Answer((read(Path(path_to(request, f"of {SOURCE}"))),)),
     )
 
@@ -258,11 +263,11 @@ def test_a_session_that_outgrows_the_window_completes(tmp_path: Path, work: Path
             return Answer((SUMMARY,))
         count = next(counts)
         if count == 4:
-            way.let_pass(LONG_PAUSE)
+            way.let_pass(PAUSE)
             return Answer((bash("echo slept"),))
         return Answer((bash("base64 -w 76 /dev/urandom | head -n 250"),)) if count < 14 else Answer(("The end.",))
 
-    with route(answer, tmp_path / "route", addon=True, clock=AHEAD, **WARM) as way:
+    with route(answer, tmp_path / "route", addon=True, **OPTIONS) as way:
         run = way.client(work).run("Look at much.")
         found = messages_exchanges(way.exchanges())
 
@@ -291,12 +296,12 @@ def test_a_request_for_a_summary_sets_nothing_more_aside(tmp_path: Path, work: P
             return left.pop() if left else Answer((SUMMARY,))
         return turns(request)
 
-    with route(answer, tmp_path / "route", addon=True, clock=AHEAD, **WARM) as way:
+    with route(answer, tmp_path / "route", addon=True, **OPTIONS) as way:
         way.client(work).run("Look around.")
-        way.let_pass(LONG_PAUSE)
+        way.let_pass(PAUSE)
         way.client(work).run("Go on.", "-c")
         before = len(messages_exchanges(way.exchanges()))
-        way.let_pass(LONG_PAUSE)
+        way.let_pass(PAUSE)
         way.client(work).run("/compact", "-c")
         run = way.client(work).run("Go on.", "-c")
         found = messages_exchanges(way.exchanges())

@@ -20,12 +20,11 @@ from tests.e2e.laws import messages_exchanges
 from tests.e2e.mitmdump import PROJECT
 from tests.e2e.route import AHEAD, route
 from tests.e2e.scripted import make_project, session, sub_agents
-from tests.e2e.set_aside_sessions import stubs
+from tests.e2e.set_aside_sessions import LIFETIME, PAUSE, stubs
 
 pytestmark = [pytest.mark.e2e, NEEDS_CLIENT]
 
-LIFETIME = 600
-"""Seconds that a prompt cache lives: no machine is so slow that it expires by itself."""
+CACHE_TTL = f"{LIFETIME:g}"
 
 
 @pytest.mark.parametrize("kind", ["one session, resumed", "after a pause", "sub-agents", "forked", "compacted"])
@@ -33,12 +32,12 @@ def test_the_estimate_is_what_the_proxy_really_removed(tmp_path: Path, kind: str
     work = tmp_path / "work"
     make_project(work)
     script = sub_agents(work) if kind == "sub-agents" else session(work)
-    with route(script, tmp_path / "route", clock=AHEAD, foundry_cache_ttl=str(LIFETIME)) as way:
+    with route(script, tmp_path / "route", clock=AHEAD, foundry_cache_ttl=CACHE_TTL) as way:
         client = way.client(work)
         runs = [client.run("Rename the twelfth item.")]
         if kind == "after a pause":
-            way.let_pass(LIFETIME + 1)
-            _make_older(client.home, LIFETIME + 1)
+            way.let_pass(PAUSE)
+            _make_older(client.home, PAUSE)
         if kind in {"one session, resumed", "after a pause"}:
             runs.append(client.run("Is it done?", "-c"))
         if kind == "forked":
@@ -87,7 +86,7 @@ def _make_older(home: Path, seconds: float) -> None:
 
 def _estimate(home: Path) -> dict[str, Any]:
     """Start it as the script does, with the client's home as its own."""
-    argv = [sys.executable, "-IB", str(PROJECT / "scripts/estimate_savings"), "--json", "--cache-ttl", str(LIFETIME)]
+    argv = [sys.executable, "-IB", str(PROJECT / "scripts/estimate_savings"), "--json", "--cache-ttl", CACHE_TTL]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CLAUDE", "XDG_"))}
     done = subprocess.run(
         argv, env=inherited | {"HOME": str(home)}, capture_output=True, text=True, timeout=120, check=False
