@@ -5,30 +5,25 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from billing.accounts import Accounts
-from billing.entry import Ending, Entry
-from billing.ledger import LEDGER_FILE
-from billing.ledger_reader import LedgerError, LedgerReader
+from billing.entry import Ending
 from billing.usage import Usage
 from demo.answers import Answer, rate_limited
 from demo.prompt_cache import PromptCache
 from demo.stand_in import Request, Script, StandIn
 from tests.e2e.ahead import ahead
 from tests.e2e.claude_code import NEEDS_CLIENT
-from tests.e2e.mitmdump import wait_for
+from tests.e2e.noted import ledger
 from tests.e2e.route import AHEAD, Route, proxied
 from tests.e2e.scripted import bash, session, sub_agents
-from tests.e2e.set_aside_sessions import LOOKED, WARM, by_turn, look_around
+from tests.e2e.set_aside_sessions import LIFETIME, LOOKED, PAUSE, WARM, by_turn, look_around
 
 pytestmark = [pytest.mark.e2e, NEEDS_CLIENT]
-
-LIFETIME = float(WARM["foundry_cache_ttl"])
-"""So long does a prompt cache live that no machine is slow enough for it to expire by itself."""
 
 
 @contextmanager
@@ -43,20 +38,6 @@ def billed(
         proxied(stand_in, directory, addon=addon, clock=AHEAD, **options) as way,
     ):
         yield way
-
-
-def ledger(way: Route, requests: int) -> list[Entry]:
-    """What the ledger holds, once it holds so many requests."""
-    found: list[Entry] = []
-
-    def is_written() -> bool:
-        file = way.directory / "state" / LEDGER_FILE
-        with suppress(LedgerError), closing(LedgerReader(file)) as reader:  # where it is just being made
-            found[:] = reader.entries()
-        return len(found) >= requests
-
-    assert wait_for(is_written), f"{len(found)} of {requests} requests are in the ledger:\n{way.proxy.log()}"
-    return found
 
 
 def asked(way: Route) -> list[Request]:
@@ -114,7 +95,7 @@ def test_the_bill_without_us_is_what_the_same_session_costs_without(tmp_path: Pa
     for addon in (True, False):
         with billed(script, tmp_path / str(addon), LIFETIME, addon=addon, **(WARM if addon else {})) as way:
             way.client(work).run("Look around.")
-            way.let_pass(LIFETIME + 1)
+            way.let_pass(PAUSE)
             way.client(work).run("Go on.", "-c")
             if addon:
                 books = Accounts()

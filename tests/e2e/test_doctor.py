@@ -7,18 +7,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from billing.entry import Entry
 from billing.ledger import LEDGER_FILE
-from billing.ledger_reader import LedgerError, LedgerReader
 from connecting import certificate_authority
 from demo.stand_in import StandIn
 from tests.e2e.mitmdump import ADDON, PROJECT, Mitmdump, free_port, wait_for
+from tests.e2e.noted import noted
 from tests.e2e.route import Route, proxied
 from tests.e2e.test_launcher import Launch
 
@@ -113,18 +111,6 @@ def test_offline_sends_nothing(way: Route, tmp_path: Path) -> None:
     _, found = person(tmp_path, way.proxy).ask("--offline")
     assert found["request to Foundry"]["verdict"] == "skipped"
     assert way.stand_in.requests == []
-
-
-def noted(state: Path) -> list[Entry]:
-    """What stands so far in the ledger in this folder."""
-    file = state / LEDGER_FILE
-    if not file.exists():
-        return []
-    try:
-        with closing(LedgerReader(file)) as reader:
-            return list(reader.entries())
-    except LedgerError:  # it is just being made
-        return []
 
 
 def send(route: Route) -> None:

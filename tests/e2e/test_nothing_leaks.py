@@ -31,9 +31,9 @@ from tests.e2e.claude_code import NEEDS_CLIENT, ClaudeCode
 from tests.e2e.client import Tunnel, exchange, request
 from tests.e2e.conftest import FOUNDRY_HOST, HARNESS
 from tests.e2e.mitmdump import ADDON, PROJECT, Mitmdump, free_port, wait_for
+from tests.e2e.noted import noted
 from tests.e2e.recording_origin import RecordingOrigin
 from tests.e2e.scripted import bash, read
-from tests.e2e.test_doctor import noted
 from tests.e2e.traces import traces
 
 pytestmark = pytest.mark.e2e

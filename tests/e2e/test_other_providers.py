@@ -23,12 +23,13 @@ from demo.answers import Answer
 from tests.e2e.claude_code import NEEDS_CLIENT, STREAMS, ClaudeCode, Drip
 from tests.e2e.client import Tunnel, exchange, request
 from tests.e2e.laws import Exchange, messages_exchanges, verify
+from tests.e2e.noted import ledger
 from tests.e2e.other_providers import HOSTS, other_provider
 from tests.e2e.route import Route
 from tests.e2e.scripted import session
 from tests.e2e.sdks.environment import NEEDS_PYTHON_SDKS, PROJECT, PYTHON, environment, run
 from tests.e2e.snippets import snippet
-from tests.e2e.test_billing import bills, ledger
+from tests.e2e.test_billing import bills
 
 pytestmark = pytest.mark.e2e
 

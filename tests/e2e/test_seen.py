@@ -17,9 +17,9 @@ from demo.stand_in import StandIn
 from tests.e2e import mitmweb
 from tests.e2e.claude_code import NEEDS_CLIENT
 from tests.e2e.mitmdump import PROJECT, free_port, wait_for
+from tests.e2e.noted import ledger
 from tests.e2e.route import Route, proxied
 from tests.e2e.scripted import make_project, session
-from tests.e2e.test_billing import ledger
 
 pytestmark = [pytest.mark.e2e, NEEDS_CLIENT]
 

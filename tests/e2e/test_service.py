@@ -19,8 +19,8 @@ from service_units.systemd import unit
 from tests.e2e.connect_proxy import ConnectProxy
 from tests.e2e.like_a_container import reason_against
 from tests.e2e.mitmdump import PROJECT, free_port, wait_for
+from tests.e2e.noted import noted
 from tests.e2e.service import Machine
-from tests.e2e.test_doctor import noted
 
 pytestmark = pytest.mark.e2e
 
