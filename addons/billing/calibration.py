@@ -37,11 +37,6 @@ class Factor(NamedTuple):
     value: float
     samples: int = 0
 
-    @property
-    def is_learned(self) -> bool:
-        """Whether it comes from bills."""
-        return self.samples > 0
-
 
 class _Sample(NamedTuple):
     ratio: float

@@ -15,12 +15,14 @@ from web_view.rewrite_view import RewriteView
 
 __all__ = ["WebView"]
 
+_MOST_BYTES = 64 * 1024 * 1024
+
 
 class WebView:
-    """Tells people who look at flows what was done to them; keeps bodies for that in at most `limit` bytes."""
+    """Tells people who look at flows what was done to them, and keeps bodies for that."""
 
-    def __init__(self, limit: int = 64 * 1024 * 1024) -> None:
-        self.pairs = Pairs(limit)
+    def __init__(self) -> None:
+        self.pairs = Pairs(_MOST_BYTES)
         """The bodies that are kept."""
 
     def is_on(self, master: Master) -> bool:

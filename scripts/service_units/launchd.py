@@ -104,12 +104,12 @@ class Launchd:
         try:
             asked = ask(["launchctl", "print", f"{self._domain}/{LABEL}"])
         except LauncherError as error:
-            return State(is_running=False, said=str(error).rstrip("."))
+            return State(str(error).rstrip("."))
         if asked.code:
-            return State(is_running=False, said="not loaded")
+            return State("not loaded")
         found = re.search(r"^\s*state = (.+)$", asked.out, re.MULTILINE)
         said = found[1].strip() if found else "unknown"
-        return State(is_running=said == "running", said=said)
+        return State(said)
 
     def remove(self) -> list[Path]:
         """Stop the service and take away all that was made for it. Raises OSError."""

@@ -21,7 +21,6 @@ _SECONDS = 60.0
 class State:
     """What the manager says of the service."""
 
-    is_running: bool
     said: str
     """In its own words, short."""
     is_over: bool = False

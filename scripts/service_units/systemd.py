@@ -158,13 +158,13 @@ class Systemd:
         try:
             asked = ask(["systemctl", "--user", "show", "--property", "ActiveState,SubState,Result", UNIT])
         except LauncherError as error:
-            return State(is_running=False, said=str(error).rstrip("."))
+            return State(str(error).rstrip("."))
         if asked.code:
-            return State(is_running=False, said=asked.last_line)
+            return State(asked.last_line)
         found = dict(line.split("=", 1) for line in asked.out.splitlines() if "=" in line)
         active, result = found.get("ActiveState", "unknown"), found.get("Result", "success")
         said = f"{active} ({found.get('SubState', '')}{'' if result == 'success' else f', {result}'})"
-        return State(is_running=active == "active", said=said, is_over=active in ("failed", "inactive"))
+        return State(said, is_over=active in ("failed", "inactive"))
 
     def remove(self) -> list[Path]:
         """Stop the service and take away all that was made for it. Raises OSError."""

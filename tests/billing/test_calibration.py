@@ -32,7 +32,7 @@ def test_a_factor_is_what_was_billed_for_what_was_counted() -> None:
 
 def test_a_few_bills_do_not_make_a_factor() -> None:
     factor = learned(*[(FIRST, SECOND)] * 4)
-    assert not factor.is_learned
+    assert not factor.samples
 
 
 def test_what_stands_out_does_not_matter() -> None:
@@ -56,7 +56,7 @@ def test_what_stands_out_does_not_matter() -> None:
     ],
 )
 def test_what_does_not_tell_teaches_nothing(before: Any, after: Any) -> None:
-    assert not learned(*[(before, after)] * 9).is_learned
+    assert not learned(*[(before, after)] * 9).samples
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_the_factor_is_found_whatever_else_changed_in_some_prompts(
         grown = max(0, round(truth * counted) + noise)
         calibration.learn(FIRST, replace(SECOND, counted=counted, usage=Usage(uncached=1050 + grown)))
     factor = calibration.factor("claude-made-up")
-    assert factor.is_learned
+    assert factor.samples
     assert factor.value == pytest.approx(truth, abs=9 / 200)
 
 

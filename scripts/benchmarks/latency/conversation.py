@@ -30,31 +30,28 @@ class Conversation:
         self._uses = 0
         self.messages: list[dict[str, Any]] = [{"role": "user", "content": f"Look into the matter {seed}."}]
 
-    def grow(self, characters: int, step: int = _STEP) -> None:
+    def grow(self, characters: int) -> None:
         """Add calls and their results, so many characters in all."""
         while characters > 0:
-            self._say(min(step, characters))
-            characters -= step
+            call, result = self._pair(min(_STEP, characters))
+            self.messages += [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+            characters -= _STEP
 
-    def ask_for(self, characters: int, step: int = _STEP) -> None:
+    def ask_for(self, characters: int) -> None:
         """Add one answer with many calls, and all their results in the message behind it."""
         calls: list[Any] = []
         results: list[Any] = []
         while characters > 0:
-            call, result = self._pair(min(step, characters))
+            call, result = self._pair(min(_STEP, characters))
             calls.append(call)
             results.append(result)
-            characters -= step
+            characters -= _STEP
         self.messages += [{"role": "assistant", "content": calls}, {"role": "user", "content": results}]
 
     def body(self) -> bytes:
         """As Claude Code writes it."""
         whole = {"model": "made-up", "messages": self.messages, "max_tokens": 9, "tools": [{"name": "Read"}]}
         return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
-
-    def _say(self, characters: int) -> None:
-        call, result = self._pair(characters)
-        self.messages += [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
 
     def _pair(self, characters: int) -> tuple[dict[str, Any], dict[str, Any]]:
         self._uses += 1

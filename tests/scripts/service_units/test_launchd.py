@@ -104,13 +104,13 @@ def test_state(manager: Launchd, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers()
     monkeypatch.setattr(launchd, "ask", answers)
     answers.out = f"gui/501/{LABEL} = {{\n\tactive count = 1\n\tstate = running\n\n\tpid = 7\n}}\n"
-    assert manager.state() == State(is_running=True, said="running")
+    assert manager.state() == State("running")
     answers.out = "\tstate = not running\n"
-    assert manager.state() == State(is_running=False, said="not running")
+    assert manager.state() == State("not running")
     answers.codes = {"print": [113]}
-    assert manager.state() == State(is_running=False, said="not loaded")
+    assert manager.state() == State("not loaded")
     monkeypatch.setattr(launchd, "ask", ask)
-    assert manager.state() == State(is_running=False, said="launchctl is not here")
+    assert manager.state() == State("launchctl is not here")
 
 
 def test_remove(tmp_path: Path, manager: Launchd, monkeypatch: pytest.MonkeyPatch) -> None:

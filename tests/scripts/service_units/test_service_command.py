@@ -48,7 +48,7 @@ class Manager:
         return self.remarks
 
     def state(self) -> State:
-        return State(is_running=bool(self.started), said="active (running)" if self.started else "inactive (dead)")
+        return State("active (running)" if self.started else "inactive (dead)")
 
     def remove(self) -> list[Path]:
         was, self.installed = self.installed, None
