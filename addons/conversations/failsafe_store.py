@@ -110,7 +110,6 @@ class FailsafeStore:
         if self._shared is not None:
             self._shared.close()
         self._shared = shared
-        self._state = None
         self._current.clear()
         self._missed.update(self._memory.caches)
         self._rest = _LEAST_REST

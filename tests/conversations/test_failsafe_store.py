@@ -221,6 +221,41 @@ def test_nor_is_it_where_others_wrote_while_the_file_was_closed(path: Path, cloc
     assert proxy.known() == Found(THIRD, 7)
 
 
+def test_it_moves_with_all_that_memory_knows_and_back(path: Path, proxy: Proxy) -> None:
+    assert proxy.store.save(FIRST, digests(3))
+    new = SQLiteStore(path.with_name("new.sqlite3"))
+    proxy.store.move(new)
+    assert proxy.known() == Found(FIRST, 3)
+    assert proxy.store.save(SECOND, digests(5), 3)
+    assert new.find(digests(3), HEAD) == Found(SECOND, 3), "what leads to it went there, too"
+    assert proxy.file._connection is None
+    proxy.store.move(proxy.file)
+    assert proxy.store.save(THIRD, digests(7), 5)
+    assert proxy.file.find(digests(5), HEAD) == Found(THIRD, 5), "and what it missed comes back"
+
+
+def test_what_others_wrote_where_it_moves_counts(path: Path, clock: Clock, proxy: Proxy) -> None:
+    """Though the connection there counts as the one before it did, and memory was the same as the file."""
+    assert proxy.store.save(FIRST, digests(3))
+    assert proxy.known() == Found(FIRST, 3)
+    other = Proxy(path.with_name("new.sqlite3"), clock)
+    assert other.store.save(THIRD, digests(7))
+    other.store.close()
+    proxy.store.move(SQLiteStore(path.with_name("new.sqlite3")))
+    assert proxy.known() == Found(THIRD, 7)
+
+
+def test_what_could_not_be_used_keeps_nobody_from_what_it_moves_to(path: Path, proxy: Proxy) -> None:
+    assert proxy.store.save(FIRST, digests(3))
+    new = SQLiteStore(path.with_name("new.sqlite3"))
+    with garbage(path, proxy):
+        assert proxy.store.save(SECOND, digests(5), 3)
+        assert proxy.reports
+        proxy.store.move(new)
+        assert proxy.store.save(THIRD, digests(7), 5)
+    assert new.find(digests(7), HEAD) == Found(THIRD, 7)
+
+
 def test_without_a_file_there_is_memory(clock: Clock) -> None:
     store = FailsafeStore(None, pytest.fail, clock)
     assert store.save(FIRST, digests(3))
