@@ -272,15 +272,14 @@ def test_the_page_leads_from_an_image_to_a_request_and_its_report(image: Image, 
             asked = reader.does(variables, f'{sys.executable} -c "$CLIENT"', **own)
             assert asked.stdout == "200\n"
             assert [request.path for request in stand_in.requests] == ["/anthropic/v1/messages"]
-            looked = reader.tries(looks)
+            looked: list[subprocess.CompletedProcess[str]] = []
 
             def is_told() -> bool:  # the ledger is written a moment later
-                nonlocal looked
-                looked = reader.tries(looks)
-                return looked.returncode == 0 and "1 request" in looked.stdout
+                looked.append(reader.tries(looks))
+                return looked[-1].returncode == 0 and "1 request" in looked[-1].stdout
 
-            assert wait_for(is_told), looked
-            assert looked.stdout.splitlines()[:2] == ["healthcheck: the addon answers", "balanced"]
+            assert wait_for(is_told), looked[-1]
+            assert looked[-1].stdout.splitlines()[:2] == ["healthcheck: the addon answers", "balanced"]
     reader.does(scaled)
 
 
