@@ -26,7 +26,7 @@ from billing.entry import Ending, Entry
 from billing.ledger import Ledger
 from billing.usage_tap import UsageTap
 from compression_engine import tokens
-from configuring.foundry_options import Mode
+from configuring.possible_values import Mode
 from conversations import steady_clock
 from host_rules import Endpoint
 from outcomes import REWRITTEN

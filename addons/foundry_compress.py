@@ -37,7 +37,8 @@ from billing.ledger import LEDGER_FILE, Ledger  # noqa: E402
 from bookkeeper import Bookkeeper, Pending, session_of  # noqa: E402
 from configuring import company_policy, foundry_options, mitmproxy_settings  # noqa: E402
 from configuring.company_policy import CompanyPolicy  # noqa: E402
-from configuring.foundry_options import Mode, Settings  # noqa: E402
+from configuring.foundry_options import Settings  # noqa: E402
+from configuring.possible_values import Mode  # noqa: E402
 from connecting.arrivals import Arrivals  # noqa: E402
 from connecting.certificate_authority import Authority, AuthorityError, ensure  # noqa: E402
 from connecting.connections import CLIENT_LEFT, Connections  # noqa: E402

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bookkeeper import Warm
-from configuring.foundry_options import Mode
+from configuring.possible_values import Mode
 
 __all__ = ["what_follows"]
 

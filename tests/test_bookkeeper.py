@@ -21,7 +21,7 @@ from billing.ledger_reader import LedgerReader
 from billing.usage import Usage
 from bookkeeper import Bookkeeper, Pending, session_of
 from compression_engine import Counts, ResultChange, tokens
-from configuring.foundry_options import Mode
+from configuring.possible_values import Mode
 from conversations import Standing
 from host_rules import Endpoint
 from rewriting.treatment import Treatment

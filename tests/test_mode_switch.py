@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from bookkeeper import Warm
-from configuring.foundry_options import Mode
+from configuring.possible_values import Mode
 from mode_switch import what_follows
 
 WARM = [Warm(1300.0, 40_000), Warm(1100.0, 60_000)]

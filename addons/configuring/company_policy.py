@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import host_rules
-from configuring.foundry_options import HOLDOUT_DECIMALS, KEEP_DAYS, KEEP_MB, Mode
+from configuring.possible_values import HOLDOUT_DECIMALS, KEEP_DAYS, KEEP_MB, Mode
 from provider_hosts import PROVIDERS
 
 __all__ = ["POLICY_FILE", "CompanyPolicy", "PolicyError", "in_force", "load"]

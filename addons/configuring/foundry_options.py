@@ -7,37 +7,29 @@ So every option here is a string, whatever was given arrives as one, and `read_s
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mitmproxy.addonmanager import Loader
 from mitmproxy.exceptions import OptionsError
+from mitmproxy.optmanager import OptManager
 
 import host_rules
 from compression_engine import Policy, Setting
+from configuring.company_policy import CompanyPolicy
 from configuring.mitmproxy_settings import is_given
+from configuring.possible_values import HOLDOUT_DECIMALS, KEEP_DAYS, KEEP_MB, Mode
 from configuring.state_dir import state_dir
 from configuring.state_url import StateUrl, read_state_url
 from conversations import redis_store
 from host_rules import Scope
 from provider_hosts import NAMED_PROVIDERS, named_provider
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from mitmproxy.addonmanager import Loader
-    from mitmproxy.optmanager import OptManager
-
-    from configuring.company_policy import CompanyPolicy
-
 __all__ = [
     "BASE_URL_VARIABLE",
-    "HOLDOUT_DECIMALS",
-    "KEEP_DAYS",
-    "KEEP_MB",
     "OPTION_NAMES",
-    "Mode",
     "Settings",
     "declare",
     "read_settings",
@@ -46,15 +38,6 @@ __all__ = [
 
 BASE_URL_VARIABLE = "ANTHROPIC_FOUNDRY_BASE_URL"
 """The variable in which Claude Code is told of a gateway; its host counts as an extra host."""
-
-
-class Mode(StrEnum):
-    """How much is done to a request."""
-
-    OFF = "off"  # every connection is tunnelled
-    OBSERVE = "observe"  # measured, not changed
-    LOSSLESS = "lossless"  # rewritten; what is sent says everything that the client said
-    BALANCED = "balanced"  # and old results are set aside where the prompt cache is cold
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +161,6 @@ _MEMORY_MB = range(1, 65_537)
 _WORK_MB = range(1, 1_025)
 _BUDGET_MS = range(10, 20_001)
 _TOKENS = range(10_000_001)
-KEEP_DAYS = range(1, 3_651)
-"""How many days the ledger may go back."""
-KEEP_MB = range(1, 65_537)
-"""How many megabytes the ledger may take."""
-HOLDOUT_DECIMALS = 4
-"""How many decimals a percentage of sessions may have."""
 _PERCENT = re.compile(rf"[0-9]{{1,3}}(?:\.[0-9]{{1,{HOLDOUT_DECIMALS}}})?")
 _WHOLE = 100.0
 _CACHE_TTLS = {"auto": None, "5m": 300.0, "1h": 3600.0}

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from billing.accounts import Account
-from configuring.foundry_options import Mode
+from configuring.possible_values import Mode
 from local_site import documents
 from local_site.chart import Chart, chart, svg
 from local_site.live import Point

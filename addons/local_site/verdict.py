@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from billing.accounts import Account
 from billing.entry import Ending
-from configuring.foundry_options import Mode
+from configuring.possible_values import Mode
 from local_site import documents
 from local_site.words import things
 from outcomes import HOLDOUT, OBSERVED, OFF, REWRITTEN, words

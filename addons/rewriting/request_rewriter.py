@@ -11,7 +11,8 @@ from mitmproxy.http import Request
 
 import host_rules
 from compression_engine import Engine, Outcome, Setting, WireFormat
-from configuring.foundry_options import Mode, Settings
+from configuring.foundry_options import Settings
+from configuring.possible_values import Mode
 from conversations import (
     LONG_WINDOW,
     Conversations,

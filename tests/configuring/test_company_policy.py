@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from configuring import company_policy
 from configuring.company_policy import CompanyPolicy, PolicyError, in_force, load
-from configuring.foundry_options import Mode
+from configuring.possible_values import Mode
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "policy.md"
 KEYS = ("modes", "mode", "extra_hosts", "may_add_hosts", "providers", "keep_days", "keep_mb", "holdout")

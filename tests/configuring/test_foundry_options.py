@@ -9,7 +9,8 @@ from mitmproxy.exceptions import OptionsError
 from mitmproxy.test import taddons
 
 from configuring.company_policy import CompanyPolicy
-from configuring.foundry_options import OPTION_NAMES, Mode, Settings, read_settings, unknown_names
+from configuring.foundry_options import OPTION_NAMES, Settings, read_settings, unknown_names
+from configuring.possible_values import Mode
 from tests.configuring.conftest import Declares
 
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from mitmproxy.test import tutils
 
 from compression_engine import Place, Policy
-from configuring.foundry_options import Mode, Settings
+from configuring.foundry_options import Settings
+from configuring.possible_values import Mode
 from configuring.state_url import StateUrl, read_state_url
 from conversations import FailsafeStore, MemoryStore, RedisStore, redis_store
 from conversations.branch import Branch, Cache, Found, Store, StoreError

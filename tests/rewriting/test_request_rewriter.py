@@ -10,7 +10,8 @@ import pytest
 from mitmproxy.http import Request
 from mitmproxy.test import tutils
 
-from configuring.foundry_options import Mode, Settings
+from configuring.foundry_options import Settings
+from configuring.possible_values import Mode
 from conversations import Sent
 from host_rules import Endpoint
 from notices import Notices

@@ -14,7 +14,8 @@ import pytest
 from mitmproxy.test import tutils
 
 from compression_engine import Outcome, Policy, Rewrite, WireFormat
-from configuring.foundry_options import Mode, Settings
+from configuring.foundry_options import Settings
+from configuring.possible_values import Mode
 from host_rules import Endpoint
 from notices import Notices
 from outcomes import FAILED
