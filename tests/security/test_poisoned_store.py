@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -129,12 +129,11 @@ class Proxies:
     settings: Settings
     rewriter: RequestRewriter
     clock: Clock
-    count: int = 0
 
     def next(self) -> None:
         """Another one, which remembers nothing itself."""
-        self.count += 1
-        self.rewriter.apply(replace(self.settings, state_dir=self.settings.state_dir / str(self.count)))
+        self.rewriter.close()
+        self.rewriter = RequestRewriter(self.settings, Notices(), self.clock)
 
     async def treat(self, raw: bytes) -> Treatment:
         """Look at what is done to a request: it is sent, by all the laws."""
@@ -193,8 +192,9 @@ async def proxies(tmp_path: Path) -> AsyncIterator[Proxies]:
     with RedisServer() as server:
         settings = Settings(Mode.BALANCED, (), 2**26, LIFETIME, tmp_path, 0, 60, state_url=server.on_port, budget=60.0)
         rewriter = RequestRewriter(settings, Notices(), clock)
-        yield Proxies(server, settings, rewriter, clock)
-        rewriter.close()
+        made = Proxies(server, settings, rewriter, clock)
+        yield made
+        made.rewriter.close()
 
 
 async def test_who_can_write_there_can_have_results_set_aside(proxies: Proxies) -> None:
