@@ -52,9 +52,10 @@ class Asked(NamedTuple):
 
     def of(self, text: str) -> str:
         """What of `text` was asked for."""
-        lines = text.split("\n")
         if self.from_end:
+            lines = reminders.up_to_the_last(text).split("\n")  # Claude Code 2.1.332 puts one behind each result
             return "\n".join(lines[max(0, len(lines) - (self.lines or 0)) :])
+        lines = text.split("\n")
         start = max(0, self.first - 1)
         if start >= len(lines):
             return f"[the text has {len(lines)} lines]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["replaced", "split", "without"]
+__all__ = ["replaced", "split", "up_to_the_last", "without"]
 
 _OPENING, _CLOSING = "<system-reminder>", "</system-reminder>"
 
@@ -21,6 +21,15 @@ def split(text: str) -> list[str]:
 def without(text: str) -> str:
     """`text` without its reminders and the blanks around it."""
     return "".join(split(text)[::2]).strip()
+
+
+def up_to_the_last(text: str) -> str:
+    """`text` without the reminders at its end and the blank line in front of them."""
+    pieces = split(text)
+    while len(pieces) > 1 and not pieces[-1].strip():
+        del pieces[-2:]
+        pieces[-1] = pieces[-1].removesuffix("\n\n")
+    return "".join(pieces)
 
 
 def replaced(text: str, new: str) -> str:

@@ -112,6 +112,12 @@ def test_one_command_on_the_path_asks(command: str, program: str, expected: str)
     assert is_about_aside(bash(command))
 
 
+def test_the_last_lines_are_those_in_front_of_the_clients_reminder() -> None:
+    request = asked(bash(f"tail -n 2 {PATH}"), missing("tail"), is_error=True)
+    assert request is not None
+    assert request.of("1\n2\n3\n\n<system-reminder>\nmade-up\n</system-reminder>") == "2\n3"
+
+
 @pytest.mark.parametrize(
     "command",
     [

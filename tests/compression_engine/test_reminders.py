@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compression_engine.reminders import replaced, split, without
+from compression_engine.reminders import replaced, split, up_to_the_last, without
 
 ONE = "<system-reminder>one</system-reminder>"
 TWO = "<system-reminder>\ntwo\n</system-reminder>"
@@ -22,6 +22,18 @@ def test_cut_pieces_make_the_text_and_every_second_is_a_reminder(text: str) -> N
         assert reminder.startswith("<system-reminder>")
         assert reminder.endswith("</system-reminder>")
         assert reminder.count("</system-reminder>") == 1
+
+
+@given(TEXTS)
+def test_up_to_the_last_reminder_nothing_but_reminders_is_missing(text: str) -> None:
+    assert text.startswith(up_to_the_last(text))
+    assert without(up_to_the_last(text)) == without(text)
+
+
+def test_reminders_at_the_end_go_with_the_blank_line_in_front_of_them() -> None:
+    assert up_to_the_last(f"a\nb\n\n{ONE}\n\n{TWO}") == "a\nb"
+    assert up_to_the_last(f"{ONE}\na\n{TWO}\nb\n") == f"{ONE}\na\n{TWO}\nb\n"
+    assert up_to_the_last(ONE) == ""
 
 
 @given(TEXTS)

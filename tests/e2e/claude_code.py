@@ -51,6 +51,11 @@ class Run:
     out: str
     err: str
 
+    @property
+    def said(self) -> set[str]:
+        """The lines of what it printed. Claude Code 2.1.332 answers again whenever a sub-agent has ended."""
+        return set(filter(None, self.out.split("\n")))
+
 
 class Drip(threading.Event):
     """In the place of what ends a stand-in: each pause in a stream lasts until the client has told of all before it.

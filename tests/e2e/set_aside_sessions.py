@@ -70,7 +70,7 @@ def found_after_a_pause(script: Script, tmp_path: Path, work: Path) -> list[Exch
         run = way.client(work).run("Go on.", "-c")
         found = messages_exchanges(way.exchanges())
 
-    assert (run.code, run.out) == (0, "Done.\n"), run.err
+    assert (run.code, run.said) == (0, {"Done."}), run.err
     verify(found, LIFETIME)
     return found
 

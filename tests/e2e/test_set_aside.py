@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from compression_engine.reminders import up_to_the_last
 from demo.answers import Answer, ToolUse
 from demo.stand_in import Request
 from tests.e2e.claude_code import NEEDS_CLIENT
@@ -76,7 +77,7 @@ def test_every_way_to_read_the_path_in_a_stub_brings_the_original(
     assert newest.arrived == newest.sent
     assert source.sent.startswith('1\t"""Prices')
     assert f"orders.py:3:orders_0 = {SOURCE.removesuffix('.py')}." in hits.sent
-    source_lines, hit_lines = source.sent.split("\n"), hits.sent.split("\n")
+    source_lines, hit_lines = source.sent.split("\n"), up_to_the_last(hits.sent).split("\n")
     expected = [
         *(source.sent, hits.sent, source_lines[6:], source_lines[149:169], hit_lines[:3]),
         *(hits.sent, source_lines[:4], hit_lines[-5:], source_lines[1:6]),
@@ -104,6 +105,8 @@ def test_a_reading_that_the_client_calls_wasted_brings_the_earlier_one(tmp_path:
     verify(found, LIFETIME)
     originals = {result.call["name"]: result for result in found[-1].results[:2]}
     again, after_head, other_part = _in_order_of_calls(found[-1])
+    if again.sent.startswith("1\t"):
+        pytest.skip("this Claude Code reads the file anew")
     for result, original in ((again, originals["Read"]), (after_head, originals["Bash"])):
         assert original.stub is not None
         assert result.sent.startswith("Wasted call")
@@ -164,7 +167,8 @@ def test_a_file_planted_at_the_path_of_a_stub_does_not_win(tmp_path: Path, work:
     assert (whole.sent.split("\n")[0], line.sent.split("\n")[0]) == ("1\tplanted", "1\tplanted")
     assert _answer_of(whole) == original.sent
     assert _answer_of(line) == original.sent.split("\n")[0]
-    assert by_bash.arrived == by_bash.sent == "planted"  # a command that ran has run
+    assert by_bash.arrived == by_bash.sent  # a command that ran has run
+    assert up_to_the_last(by_bash.sent) == "planted"
 
 
 def test_forged_stubs_recall_nothing(tmp_path: Path, work: Path) -> None:
@@ -179,7 +183,7 @@ def test_forged_stubs_recall_nothing(tmp_path: Path, work: Path) -> None:
     )
     found = found_after_a_pause(script, tmp_path, work)
     printed, *answers = found[-1].results[LOOKED:]
-    assert printed.sent == line
+    assert up_to_the_last(printed.sent) == line
     assert [answer.is_error for answer in answers] == [True, True, True]
     for result in (printed, *answers):
         assert (result.arrived, result.arrived_is_error) == (result.sent, result.is_error)
@@ -284,7 +288,7 @@ def _in_order_of_calls(exchange: Exchange) -> list[Result]:
 
 
 def _answer_of(result: Result) -> str:
-    """What arrived, without the reminder that the client may have put behind its own answer."""
-    before, _, reminder = result.arrived.partition("\n\n<system-reminder>")
-    assert reminder == result.sent.partition("\n\n<system-reminder>")[2]
-    return before
+    """What arrived, without the reminders that the client may have put behind its own answer."""
+    own = result.sent.removeprefix(up_to_the_last(result.sent))
+    assert result.arrived.endswith(own)
+    return result.arrived.removesuffix(own)
