@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from compression_engine.reminders import up_to_the_last
 from demo.answers import Answer, Refusal
 from demo.stand_in import Request, Script
 from tests.e2e.ahead import put_ahead
-from tests.e2e.laws import STUB, Exchange, messages_exchanges, verify
+from tests.e2e.laws import STUB, Exchange, Result, messages_exchanges, verify
 from tests.e2e.route import AHEAD, clock_of, route
 from tests.e2e.scripted import SOURCE, bash, read
 
@@ -73,6 +74,13 @@ def found_after_a_pause(script: Script, tmp_path: Path, work: Path) -> list[Exch
     assert (run.code, run.said) == (0, {"Done."}), run.err
     verify(found, LIFETIME)
     return found
+
+
+def answer_of(result: Result) -> str:
+    """What arrived, without the reminders that the client may have put behind its own answer."""
+    own = result.sent.removeprefix(up_to_the_last(result.sent))
+    assert result.arrived.endswith(own)
+    return result.arrived.removesuffix(own)
 
 
 def pause_in_session(directory: Path) -> Callable[[Request], Answer]:

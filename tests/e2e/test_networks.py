@@ -452,7 +452,8 @@ def test_claude_code_says_that_the_password_is_missing(guarded: Mitmdump, projec
     variables = {"HTTPS_PROXY": guarded.url, "NODE_EXTRA_CA_CERTS": str(guarded.certificate)}
     run = _claude(tmp_path, project, variables)
     assert run.code != 0
-    assert "API Error: 407 Proxy Authentication Required" in run.out
+    # In other words since some version between 2.1.197 and 2.1.332.
+    assert "API Error: 407 Proxy Authentication Required" in run.out or "check its credentials" in run.out
 
 
 @NEEDS_CLIENT

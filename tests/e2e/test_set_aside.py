@@ -20,6 +20,7 @@ from tests.e2e.set_aside_sessions import (
     LOOKED,
     OPTIONS,
     PAUSE,
+    answer_of,
     by_turn,
     files,
     found_after_a_pause,
@@ -84,7 +85,7 @@ def test_every_way_to_read_the_path_in_a_stub_brings_the_original(
     ]
     for result, text in zip(_in_order_of_calls(found[-1]), expected, strict=True):
         assert (result.is_error, result.arrived_is_error) == (True, False)
-        assert _answer_of(result) == (text if isinstance(text, str) else "\n".join(text))
+        assert answer_of(result) == (text if isinstance(text, str) else "\n".join(text))
 
     assert permission_denials(second.out) == []
     assert files(work) == before
@@ -110,7 +111,7 @@ def test_a_reading_that_the_client_calls_wasted_brings_the_earlier_one(tmp_path:
     for result, original in ((again, originals["Read"]), (after_head, originals["Bash"])):
         assert original.stub is not None
         assert result.sent.startswith("Wasted call")
-        assert _answer_of(result) == original.sent
+        assert answer_of(result) == original.sent
     assert other_part.sent.startswith("2\t\n")  # the client reads it anew
 
 
@@ -151,7 +152,7 @@ def test_after_an_edit_the_client_reads_anew_and_the_path_brings_what_was_before
     assert "def azure(" in fresh.sent
     assert not fresh.is_recalled
     assert "price_of_blue_item_12" in original.sent
-    assert _answer_of(back) == original.sent
+    assert answer_of(back) == original.sent
 
 
 def test_a_file_planted_at_the_path_of_a_stub_does_not_win(tmp_path: Path, work: Path) -> None:
@@ -165,8 +166,8 @@ def test_a_file_planted_at_the_path_of_a_stub_does_not_win(tmp_path: Path, work:
     original = found[-1].results[0]
     whole, line, by_bash = _in_order_of_calls(found[-1])
     assert (whole.sent.split("\n")[0], line.sent.split("\n")[0]) == ("1\tplanted", "1\tplanted")
-    assert _answer_of(whole) == original.sent
-    assert _answer_of(line) == original.sent.split("\n")[0]
+    assert answer_of(whole) == original.sent
+    assert answer_of(line) == original.sent.split("\n")[0]
     assert by_bash.arrived == by_bash.sent  # a command that ran has run
     assert up_to_the_last(by_bash.sent) == "planted"
 
@@ -236,7 +237,7 @@ def test_a_stub_that_is_handed_to_a_sub_agent_recalls_nothing_there(tmp_path: Pa
         assert asked_path(result.call) == handed[0]
         assert (result.arrived, result.arrived_is_error) == (result.sent, True)
     last = found[-1].results
-    assert _answer_of(last[-1]) == last[0].sent  # and the parent still has it
+    assert answer_of(last[-1]) == last[0].sent  # and the parent still has it
 
 
 def test_what_was_recalled_is_set_aside_and_recalled_again(tmp_path: Path, work: Path) -> None:
@@ -259,7 +260,7 @@ def test_what_was_recalled_is_set_aside_and_recalled_again(tmp_path: Path, work:
     # Four were recalled, then stood for by a line that names the same path, and the last is there as it was asked for.
     assert {asked_path(result.call) for result in reads} == {paths(found[-1].arrived)[0]}
     assert all(result.stub is not None for result in reads[:4])
-    assert _answer_of(reads[4]) == "\n".join(original.sent.split("\n")[:10])
+    assert answer_of(reads[4]) == "\n".join(original.sent.split("\n")[:10])
     assert all(not result.arrived_is_error for result in reads)
 
 
@@ -285,10 +286,3 @@ def _in_order_of_calls(exchange: Exchange) -> list[Result]:
     results = {result.call["id"]: result for result in exchange.results}
     last = next(message for message in reversed(exchange.sent_messages) if message["role"] == "assistant")
     return [results[use["id"]] for use in last["content"]]
-
-
-def _answer_of(result: Result) -> str:
-    """What arrived, without the reminders that the client may have put behind its own answer."""
-    own = result.sent.removeprefix(up_to_the_last(result.sent))
-    assert result.arrived.endswith(own)
-    return result.arrived.removesuffix(own)
