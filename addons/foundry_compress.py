@@ -42,6 +42,7 @@ from configuring.possible_values import Mode  # noqa: E402
 from connecting.arrivals import Arrivals  # noqa: E402
 from connecting.certificate_authority import Authority, AuthorityError, ensure  # noqa: E402
 from connecting.connections import CLIENT_LEFT, Connections  # noqa: E402
+from connecting.leaf_certificate import has_authority  # noqa: E402
 from connecting.listening import Listening  # noqa: E402
 from conversations import Sent, steady_clock  # noqa: E402
 from fail_open import fail_open  # noqa: E402
@@ -153,8 +154,11 @@ class FoundryCompress:
         if not authority.constrained and mitmproxy_settings.discard_authority_just_made(directory):
             authority = ensure(directory, further_hosts)
         self._authority = authority
-        self._authority_for = (directory, further_hosts)  # before the next line, which leads here again
-        ctx.options.update(confdir=str(directory))
+        self._authority_for = (directory, further_hosts)  # before the next lines, which lead here again
+        is_new = authority.created or Path(ctx.options.confdir).expanduser() != directory
+        # To look again, mitmproxy would forget the certificates of connections that are being opened.
+        if is_new or not has_authority(ctx.master):
+            ctx.options.update(confdir=str(directory))
         if own:
             self._set_for_user["confdir"] = directory
         self._notices.certificate = str(authority.certificate_path)

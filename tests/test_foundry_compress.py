@@ -617,6 +617,16 @@ async def test_an_authority_that_cannot_be_made_refuses_the_start(
     addon.done()
 
 
+async def test_mitmproxy_keeps_its_certificates_as_long_as_the_authority_is_the_same(addon: FoundryCompress) -> None:
+    """As when the script is loaded anew: a connection that is being opened has its certificate among them."""
+    store = ctx.master.addons.get("tlsconfig").certstore
+    addon._authority_for = None
+    addon.configure({"confdir"})
+    assert ctx.master.addons.get("tlsconfig").certstore is store
+    _options().update(foundry_extra_hosts="gateway.example")
+    assert ctx.master.addons.get("tlsconfig").certstore is not store
+
+
 async def test_a_proxy_that_only_others_use(addon: FoundryCompress, caplog: pytest.LogCaptureFixture) -> None:
     _hello(addon, OTHER)
     addon.requestheaders(_flow(OTHER, sni=None))

@@ -5,7 +5,13 @@ from __future__ import annotations
 from cryptography import x509
 from mitmproxy.master import Master
 
-__all__ = ["prepare"]
+__all__ = ["has_authority", "prepare"]
+
+
+def has_authority(master: Master) -> bool:
+    """Whether mitmproxy has looked for its certificate authority."""
+    found = master.addons.get("tlsconfig")
+    return found is not None and found.certstore is not None
 
 
 def prepare(master: Master, host: str) -> None:
