@@ -62,6 +62,16 @@ async def _treated(rewriter: RequestRewriter, messages: list[Json], *, answered:
     return treatment
 
 
+async def _after_pauses(rewriter: RequestRewriter, clock: Clock) -> tuple[Treatment, Request]:
+    """The last of three Responses that are not stored, each after a pause; and its request without saying so."""
+    for readings in (2, 3, 4):
+        clock.now += 2 * _LIFETIME
+        raw = body_in(RESPONSES, _session(readings), ("read_file",), store=False)
+        treated, sent = await rewriter.treat(tutils.treq(content=raw), Endpoint.RESPONSES)
+        rewriter.settle(sent, answered=True)
+    return treated, tutils.treq(content=raw.replace(b',"store":false', b""))
+
+
 async def test_old_results_are_set_aside_after_a_pause(rewriter: RequestRewriter, clock: Clock) -> None:
     for readings in (1, 2, 3):
         warm = await _treated(rewriter, _session(readings))
@@ -148,12 +158,7 @@ async def test_input_tokens_is_rewritten_and_not_remembered(rewriter: RequestRew
 
 async def test_what_is_set_aside_is_when_it_is_counted_too(rewriter: RequestRewriter, clock: Clock) -> None:
     """A request that is only counted cannot say that it is not stored."""
-    for readings in (2, 3, 4):
-        clock.now += 2 * _LIFETIME
-        raw = body_in(RESPONSES, _session(readings), ("read_file",), store=False)
-        treated, sent = await rewriter.treat(tutils.treq(content=raw), Endpoint.RESPONSES)
-        rewriter.settle(sent, answered=True)
-    counted = tutils.treq(content=raw.replace(b',"store":false', b""))
+    treated, counted = await _after_pauses(rewriter, clock)
     assert treated.set_aside == 3
     assert (await rewriter.treat(counted, Endpoint.INPUT_TOKENS))[0].set_aside == 3
     assert (await rewriter.treat(counted, Endpoint.RESPONSES))[0].set_aside == 0, "this one is stored"
@@ -161,12 +166,7 @@ async def test_what_is_set_aside_is_when_it_is_counted_too(rewriter: RequestRewr
 
 async def test_a_compaction_goes_out_as_its_conversation_did(rewriter: RequestRewriter, clock: Clock) -> None:
     """It cannot say that it is not stored, and nobody goes on from it."""
-    for readings in (2, 3, 4):
-        clock.now += 2 * _LIFETIME
-        raw = body_in(RESPONSES, _session(readings), ("read_file",), store=False)
-        treated, sent = await rewriter.treat(tutils.treq(content=raw), Endpoint.RESPONSES)
-        rewriter.settle(sent, answered=True)
-    asked = tutils.treq(content=raw.replace(b',"store":false', b""))
+    treated, asked = await _after_pauses(rewriter, clock)
     warm, _ = await rewriter.treat(asked, Endpoint.COMPACT)
     clock.now += 2 * _LIFETIME
     cold, _ = await rewriter.treat(asked, Endpoint.COMPACT)
