@@ -64,7 +64,7 @@ class Endpoint(StrEnum):
         return self not in (Endpoint.COUNT_TOKENS, Endpoint.INPUT_TOKENS)
 
     @property
-    def is_summary(self) -> bool:
+    def is_compaction(self) -> bool:
         """Whether it asks for what will take the place of the conversation."""
         return self is Endpoint.COMPACT
 

@@ -109,7 +109,7 @@ class Prompt:
     `digests` has for every message a hash that stands for it and all before it. The first `answered` messages, up to
     the assistant's last, may have been sent before; those behind them are new, unless the request is sent again. The
     service keeps what it caches of them for `keeps` seconds, as the body asks. `is_kept` is what the body says of that,
-    see `Request`, unless somebody knows better. `is_summary`: somebody knows that the client asks for a summary.
+    see `Request`, unless somebody knows better.
     """
 
     def __init__(self, body: bytes, wire: Format, seed: bytes, known: Beginning | None) -> None:
@@ -123,7 +123,7 @@ class Prompt:
         else:
             self.request = known.request
         self.is_kept = self.request.is_kept
-        self.is_summary = False
+        self._is_compaction = False  # as far as somebody has said so
         self.beginning = known
         self.first = known.count if known else 0  # the message that `spans` start with; 0: nothing is taken as known
         self.spans = spans
@@ -158,13 +158,17 @@ class Prompt:
 
         Observed: Claude Code then leaves its cache mark on the assistant's last message and sets none behind it.
         """
-        if self.is_summary:
+        if self._is_compaction:
             return True
         # Of a body that was sent before, all but the last message is taken as known.
         *before, last = (raw for raw, _, _ in self.messages(max(0, self.count - 4)))
         if self.wire.is_marked(last):
             return False
         return any(self.wire.is_marked(raw) and self.wire.is_answer(raw) for raw in before)
+
+    def take_for_compaction(self) -> None:
+        """Somebody knows that the client asks for a summary, whatever the body says: nobody goes on from that."""
+        self._is_compaction, self.is_kept = True, False
 
     def complete(self) -> None:
         """Read what was taken as known, too."""

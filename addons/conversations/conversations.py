@@ -203,15 +203,15 @@ class Decision:
     """Decides about one request: called by the engine, on its thread, with what the request says.
 
     Afterwards `sent` tells which request is on its way, `standing` what is known of it, and `is_measured` whether what
-    the engine makes of it is only looked at, and not sent. Without `observed` nothing is only looked at. `is_summary`:
-    the path says that the client asks for a summary.
+    the engine makes of it is only looked at, and not sent. Without `observed` nothing is only looked at.
+    `is_compaction`: the path says that the client asks for a summary.
     """
 
     conversations: Conversations
     observed: Conversations | None
     terms: Terms
     is_billed: bool = True
-    is_summary: bool = False
+    is_compaction: bool = False
     sent: Sent | None = None
     standing: Standing | None = None
     is_measured: bool = field(init=False)
@@ -233,8 +233,8 @@ class Decision:
             return self.conversations.preview(prompt, self.terms)
         if self._goes_raw and self.sent is not None:
             return Policy(((0, prompt.count),))  # it has gone out, and others may have followed: nothing is to be noted
-        if self.is_summary:
-            prompt.is_summary, prompt.is_kept = True, False  # nobody goes on from it
+        if self.is_compaction:
+            prompt.take_for_compaction()
         self._prompt = prompt
         policy, self.sent, self.standing = self.conversations.decide(prompt, self.terms, self._last)
         if self._goes_raw:

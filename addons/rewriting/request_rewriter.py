@@ -109,7 +109,7 @@ class RequestRewriter:
             session=session,
         )
         observed = self._observed if settings.mode is Mode.OBSERVE else None
-        decision = Decision(self._conversations, observed, terms, endpoint.is_billed, endpoint.is_summary)
+        decision = Decision(self._conversations, observed, terms, endpoint.is_billed, endpoint.is_compaction)
         treatment = await treat(request, endpoint.wire_format, decision, self._engine, self._notices)
         if settings.mode is Mode.OFF and treatment.outcome == Outcome.NOTHING_TO_DO:
             treatment = replace(treatment, outcome=OFF)
